@@ -1,0 +1,213 @@
+"""Every parameter of a run, once: name, type, unit, range, default, help. Nothing else has defaults.
+
+in: a flat YAML file (params/<shop>.yml), `--set key=value`, or a notebook's `parameters` cell
+out: one frozen `Settings`; anything unknown, of the wrong type or out of range is a `BadParameters`
+"""
+
+import calendar
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from clvbook.errors import BadParameters
+
+
+def _month(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        raise ValueError("is not a month; write it as YYYY-MM, such as 2026-10")
+    return text
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("is not a day; write it as YYYY-MM-DD, such as 2026-10-31") from None
+    return value
+
+
+def _timezone(name: str) -> str:
+    if name not in available_timezones():
+        near = difflib.get_close_matches(name, sorted(available_timezones()), 1)
+        raise ValueError("is not a time zone" + (f"; did you mean {near[0]}?" if near else ""))
+    return name
+
+
+Month = Annotated[str, AfterValidator(_month)]
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Settings(BaseModel):
+    """What a run is asked to do. The help of each parameter names its unit."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    shop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name; the folder under reports/")
+    orders: str | list[str] = Field(description="order file or files; CSV, CSV.gz or Parquet; * matches several")
+    mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
+    title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
+    month: Month | None = Field(None, description="report month YYYY-MM; default: last month complete in the data")
+    data_through: Day | None = Field(None, description="last day the export covers; default: the last order's day")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        "Asia/Shanghai", description="the one clock: orders are dated by its calendar"
+    )
+    currency: str = Field("CNY", pattern=r"^[A-Z]{3}$", description="the one currency, ISO 4217")
+    margin_rate: float | None = Field(
+        None, gt=0, le=1, description="contribution margin, share of revenue; not set: pages show revenue only"
+    )
+    annual_discount_rate: float = Field(0.10, ge=0, le=1, description="per year: money in a year counts 1/(1+rate)")
+    horizon_days: int = Field(365, ge=1, le=3650, description="days ahead over which a customer is valued")
+    backtest_days: int = Field(180, ge=28, le=1095, description="days held out at the end: how far do forecasts miss")
+    confidence: float = Field(0.95, ge=0.5, le=0.999, description="level of every interval, share")
+    resamples: int = Field(200, ge=50, le=10000, description="draws behind an interval")
+    seed: int = Field(1, ge=0, description="start of every random draw: the same seed, the same page")
+    min_customers: int = Field(200, ge=1, description="customers below which no model is fitted")
+    min_repeat_customers: int = Field(50, ge=2, description="repeat customers below which no model is fitted")
+    non_product: list[str] | None = Field(
+        None, description="item codes that are no product (postage, fees); default: the mapping's list"
+    )
+    engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
+    engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
+    engine_memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills")
+    cell_timeout_seconds: int = Field(600, ge=1, description="seconds one notebook cell may take")
+    run_timeout_seconds: int = Field(3600, ge=1, description="seconds one month's notebooks may take together")
+
+    @property
+    def name(self) -> str:
+        """The shop's name as a person writes it."""
+        return self.title or self.shop
+
+    @property
+    def order_files(self) -> list[Path]:
+        """The order files that stand behind `orders`, sorted; BadParameters where there are none."""
+        patterns = [self.orders] if isinstance(self.orders, str) else self.orders
+        return [path for pattern in patterns for path in find_files(pattern)]
+
+
+def month_start(month: str) -> date:
+    """2026-10 -> 2026-10-01."""
+    return date.fromisoformat(f"{month}-01")
+
+
+def month_end(month: str) -> date:
+    """2026-10 -> 2026-10-31, the day as of which a month's report speaks."""
+    start = month_start(month)
+    return start.replace(day=calendar.monthrange(start.year, start.month)[1])
+
+
+def month_of(day: date) -> str:
+    """2026-10-31 -> 2026-10."""
+    return f"{day:%Y-%m}"
+
+
+def home() -> Path:
+    """The project's folder: the nearest one up from here that holds notebooks/ and params/.
+
+    A kernel starts in the caller's folder and JupyterLab in the notebook's, so relative paths count from here.
+    """
+    if os.environ.get("CLVBOOK_HOME"):
+        return Path(os.environ["CLVBOOK_HOME"])
+    here = Path.cwd()
+    for folder in (here, *here.parents, *Path(__file__).resolve().parents):
+        if (folder / "notebooks").is_dir() and (folder / "params").is_dir():
+            return folder
+    return here
+
+
+def find_files(pattern: str) -> list[Path]:
+    """The files a location names: a path or glob from `home()`, or package://name/inside for a file of a package."""
+    if pattern.startswith("package://"):
+        package, _, inside = pattern.removeprefix("package://").partition("/")
+        try:
+            found = [Path(str(files(package) / inside))]
+        except ModuleNotFoundError:
+            found = []
+    else:
+        path = home() / Path(pattern).expanduser()
+        found = sorted(path.parent.glob(path.name)) if any(c in path.name for c in "*?[") else [path]
+    found = [path for path in found if path.exists()]
+    if not found:
+        raise BadParameters(
+            f"orders: 0 files found at {pattern}",
+            f"relative paths count from {home()}; check the spelling, or pass --set orders=PATH",
+        )
+    return found
+
+
+def make_settings(values: Mapping[str, Any], *, source: str = "parameters", lines: Mapping[str, int] | None = None):
+    """Check `values` against `Settings`; all faults are told at once, each with its place and the nearest name."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        faults = {_fault(entry, source, lines or {}): None for entry in error.errors()}
+        count = f"{len(faults)} parameter{'s' if len(faults) > 1 else ''} cannot be used:"
+        raise BadParameters(
+            "\n".join([count, *(f"  {fault}" for fault in faults)]),
+            "lib/clvbook/settings.py lists every parameter with its type, unit and range",
+        ) from None
+
+
+def _fault(entry: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> str:
+    name = str(entry["loc"][0])
+    where = f"{source}:{lines[name]}" if name in lines else source
+    match entry["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(name, list(Settings.model_fields), 1, cutoff=0.4)
+            return f"{where}: {name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
+        case "missing":
+            return f"{where}: {name} is missing ({Settings.model_fields[name].description})"
+        case _:
+            said = entry["msg"].removeprefix("Value error, ")
+            return f"{where}: {name}: {entry['input']!r}: {said}"
+
+
+def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read params/<shop>.yml, lay `overrides` (--set) over it, and check the whole.
+
+    Errors: BadParameters for a missing or unreadable file, a repeated or unknown name, a wrong type or range.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text) or {}
+    except OSError as error:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yml")], 1)
+        hint = f"did you mean {path.parent / near[0]}?" if near else "params/ holds one YAML file a shop"
+        raise BadParameters(f"{path}: {error.strerror or error}", hint) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadParameters(f"{path}: is not YAML: {error}", "write one `name: value` a line") from None
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise BadParameters(f"{path}: is not a list of names and values", "write one `name: value` a line")
+    lines: dict[str, int] = {}
+    for key, _ in root.value if root else []:
+        if key.value in lines:
+            raise BadParameters(
+                f"{path}:{key.start_mark.line + 1}: {key.value} stands twice (first in line {lines[key.value]})",
+                "keep one of the two",
+            )
+        lines[key.value] = key.start_mark.line + 1
+    overrides = dict(overrides or {})
+    lines = {name: line for name, line in lines.items() if name not in overrides}
+    return make_settings({**values, **overrides}, source=str(path), lines=lines)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """`key=value` from the command line, the value read as YAML: margin_rate=0.4 -> ("margin_rate", 0.4)."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise BadParameters(f"--set {text}: has no '='", "write --set name=value, such as --set margin_rate=0.4")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name.strip(), value
