@@ -1,0 +1,97 @@
+"""Orders become one row a customer, and customers become weighted cells: what the models see.
+
+in:  orders — customer_id, day, net, and optionally source (Ibis; kept orders, one row an order)
+out: customers — customer_id, first_day, last_day, frequency, recency, T, monetary_value, revenue, first_amount, source
+     cells     — frequency, recency, T, weight
+
+Everything is an Ibis expression in days: the engine computes it, whatever the engine is. The convention is that of
+lifetimes' `summary_data_from_transaction_data`: a purchase is a customer-day, the first one is not a repeat.
+"""
+
+from datetime import date
+
+import ibis
+from ibis import _
+
+CELL = ["frequency", "recency", "T"]
+
+
+def customer_days(orders: ibis.Table, *, as_of: date) -> ibis.Table:
+    """One row a purchase: customer_id, day, amount (net of refunds, same-day orders summed), source of its orders.
+
+    Orders without a customer and orders after `as_of` are not in it.
+    """
+    if "source" not in orders.columns:
+        orders = orders.mutate(source=ibis.null("string"))
+    seen = orders.filter(_.customer_id.notnull(), _.day <= as_of)
+    return seen.group_by("customer_id", "day").aggregate(amount=_.net.sum(), source=_.source.min())
+
+
+def summarise(days: ibis.Table, *, as_of: date) -> ibis.Table:
+    """One row a customer, as of the end of `as_of`, from purchases up to that day (see `customer_days`).
+
+    frequency: repeat purchases; recency: days from the first to the last; T: days from the first to `as_of`;
+    monetary_value: mean amount of the repeat purchases, 0 without one; revenue: amount of all purchases;
+    first_amount and source: those of the first purchase.
+    """
+    return (
+        days.filter(_.day <= as_of)
+        .group_by("customer_id")
+        .aggregate(
+            first_day=_.day.min(),
+            last_day=_.day.max(),
+            frequency=_.count() - 1,
+            revenue=_.amount.sum(),
+            first_amount=_.amount.argmin(_.day),
+            source=_.source.argmin(_.day),
+        )
+        .mutate(
+            recency=_.last_day.delta(_.first_day, unit="day"),
+            T=ibis.literal(as_of).delta(_.first_day, unit="day"),
+            monetary_value=ibis.ifelse(
+                _.frequency > 0,
+                (_.revenue - _.first_amount).cast("float64") / _.frequency.nullif(0),
+                0.0,
+            ),
+            revenue=_.revenue.cast("float64"),
+            first_amount=_.first_amount.cast("float64"),
+        )
+    )
+
+
+def cells(customers: ibis.Table) -> ibis.Table:
+    """Distinct (frequency, recency, T) with `weight`, the number of customers who share them, in a fixed order."""
+    return customers.group_by(CELL).aggregate(weight=_.count()).order_by(CELL)
+
+
+def spend_cells(customers: ibis.Table) -> ibis.Table:
+    """Distinct (frequency, monetary_value) of repeat customers with a positive mean, and their `weight`."""
+    repeat = customers.filter(_.frequency > 0, _.monetary_value > 0)
+    return (
+        repeat.group_by("frequency", "monetary_value")
+        .aggregate(weight=_.count())
+        .order_by("frequency", "monetary_value")
+    )
+
+
+def first_days(customers: ibis.Table) -> ibis.Table:
+    """How many customers bought first on each day: first_day, customers."""
+    return customers.group_by("first_day").aggregate(customers=_.count()).order_by("first_day")
+
+
+def repeats_by_day(days: ibis.Table) -> ibis.Table:
+    """How many repeat purchases each day saw: day, repeats. Days without one are absent."""
+    first = days.group_by("customer_id").aggregate(first_day=_.day.min())
+    repeats = days.join(first, "customer_id").filter(_.day > _.first_day)
+    return repeats.group_by("day").aggregate(repeats=_.count()).order_by("day")
+
+
+def with_future(customers: ibis.Table, days: ibis.Table, *, origin: date, until: date) -> ibis.Table:
+    """`customers` as of `origin`, with what each then did: future_orders and future_revenue in (origin, until]."""
+    later = (
+        days.filter(_.day > origin, _.day <= until)
+        .group_by("customer_id")
+        .aggregate(future_orders=_.count(), future_revenue=_.amount.sum().cast("float64"))
+    )
+    joined = customers.left_join(later, "customer_id").drop("customer_id_right")
+    return joined.mutate(future_orders=_.future_orders.fill_null(0), future_revenue=_.future_revenue.fill_null(0.0))
