@@ -6,6 +6,7 @@ from decimal import Decimal
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,8 @@ def con():
 
 def orders_table(con, frame):
     schema = {"customer_id": "string", "day": "date", "net": "decimal(18,4)"}
-    return con.create_table("orders", frame, schema=ibis.schema(schema), overwrite=True)
+    con.con.register("frame", pa.Table.from_pandas(frame, preserve_index=False))
+    return con.table("frame").cast(schema)
 
 
 def ours(con, frame, as_of):

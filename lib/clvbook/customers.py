@@ -46,8 +46,8 @@ def summarise(days: ibis.Table, *, as_of: date) -> ibis.Table:
             source=_.source.argmin(_.day),
         )
         .mutate(
-            recency=_.last_day.delta(_.first_day, unit="day"),
-            T=ibis.literal(as_of).delta(_.first_day, unit="day"),
+            recency=lambda t: t.last_day.delta(t.first_day, unit="day"),
+            T=lambda t: ibis.literal(as_of).delta(t.first_day, unit="day"),
             monetary_value=ibis.ifelse(
                 _.frequency > 0,
                 (_.revenue - _.first_amount).cast("float64") / _.frequency.nullif(0),
