@@ -1,8 +1,8 @@
 """The one place where a number becomes text, so that sentence, tile, table and chart print the same digits.
 
 in: numbers, days, `NotComputable`   out: text
-Halves round away from zero on the decimal digits (2.675 -> 2.68), the same on every machine. A `NotComputable` prints as
-its reason, whatever is asked for; a missing value (None, NaN, infinite) is refused: no blank reaches a page.
+Halves round away from zero on the decimal digits (2.675 -> 2.68), the same on every machine. A `NotComputable` prints
+as its reason, whatever is asked for; a missing value (None, NaN, infinite) is refused: no blank reaches a page.
 """
 
 import re
@@ -107,7 +107,7 @@ def day(value: Any) -> str:
 
 
 def month(value: Any) -> str:
-    """ "2026-10", or any day in it -> "October 2026"."""
+    """A month "2026-10", or any day in it -> "October 2026"."""
     if isinstance(value, NotComputable):
         return value.reason
     start = month_start(value) if isinstance(value, str) and len(value) == 7 else _date(value)
@@ -135,7 +135,7 @@ def interval(low: Any, high: Any, form: Form) -> str:
 
 
 def with_interval(value: Any, low: Any, high: Any, form: Form, *, confidence: float) -> str:
-    """ "¥1.20 million (95 % interval ¥1.15–1.26 million)"; the reason alone where the value has none."""
+    """A value and how sure it is: "¥1.20 million (95 % interval ¥1.15–1.26 million)"; or the reason alone."""
     if isinstance(value, NotComputable):
         return value.reason
     level = percent(confidence, digits=0 if round(confidence * 100, 6) % 1 == 0 else 1)
