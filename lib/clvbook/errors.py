@@ -60,7 +60,9 @@ class PublishFailed(ClvbookError):
 class NotComputable:
     """The value of a figure that the data cannot give: a reason, never 0 and never a blank.
 
-    It formats as its reason under any format specification, so a page that prints it prints the reason.
+    It is contagious, as NaN is, but keeps its reason: what is read from it or computed with it is the same
+    NotComputable, and it formats as the reason under any format specification. So a notebook needs no branch for
+    a shop whose data do not suffice; its tables, charts and sentences show the reason.
     """
 
     reason: str
@@ -70,3 +72,17 @@ class NotComputable:
 
     def __format__(self, spec: str) -> str:
         return self.reason
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> "NotComputable":
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self
+
+    def _itself(self, *_: object, **__: object) -> "NotComputable":
+        return self
+
+    __call__ = __getitem__ = __neg__ = __abs__ = __round__ = _itself
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _itself
