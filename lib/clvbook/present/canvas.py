@@ -69,9 +69,8 @@ class Pen:
 
     figure: Any
     wide: bool
-    small: float = _SMALL
     panels: list[tuple[Any, str]] = field(default_factory=list)  # axes, and what is written over them
-    legends: list[Any] = field(default_factory=list)
+    legends: list[tuple[Any, int]] = field(default_factory=list)  # and their lines
     bar: Any = None  # a map's colour scale
 
     def axes(self, *, y: str = "", x: str = "", grid: bool = True) -> Any:
@@ -104,7 +103,7 @@ class Pen:
         else:
             axes.set_yticks([])
             for at, name in enumerate(names):
-                axes.text(0, at - 0.38, _cut(name, 52), transform=axes.get_yaxis_transform(), va="center")
+                axes.text(0, at - 0.42, _cut(name, 52), transform=axes.get_yaxis_transform(), va="center")
         axes.tick_params(axis="y", labelcolor=INK)
         return axes
 
@@ -164,7 +163,11 @@ class Pen:
         handles, labels = zip(
             *sorted(named, key=lambda pair: not isinstance(pair[0], tuple)), strict=True
         )  # bars first
-        self.legends.append(self.figure.legend(handles, labels, loc="upper left", ncols=len(labels)))
+        fits = sum(sum(map(_units, label)) * 7 + 46 for label in labels) < _WIDTHS["wide" if self.wide else "narrow"]
+        columns = len(labels) if fits else 1
+        self.legends.append(
+            (self.figure.legend(handles, labels, loc="upper left", ncols=columns), len(labels) // columns)
+        )
 
     def arrange(self, title: str, width: int, height: int) -> None:
         """From the top: title, legend, panels. Texts start at the left edge, panels right of their axis' figures."""
@@ -173,9 +176,9 @@ class Pen:
             0, 1 - 2 / height, "\n".join(lines), va="top", fontsize=_TITLE, weight="bold", linespacing=1.25
         )
         top = 10 + _LINE * len(lines)
-        for legend in self.legends:
+        for legend, rows in self.legends:
             legend.set_bbox_to_anchor((1 / width, 1 - (top + 2) / height))
-            top += 22
+            top += 5 + 17 * rows
         left = max(_figures_width(axes) for axes, _ in self.panels)
         last = self.panels[-1][0]
         two_lines = any("\n" in label.get_text() for label in last.get_xticklabels())
@@ -194,7 +197,7 @@ class Pen:
 
 def draw(paint: Callable[[Pen], None], *, title: str, alt: str, height: int = 330, narrow: int = 300) -> Chart:
     """Paint twice, for a page and for a phone (`height` and `narrow` pixels high), and put both into one SVG."""
-    title, alt = words.text(title), words.text(alt)
+    title, alt = re.sub(r"(?<=\d) %", f"{words.SPACE}%", words.text(title)), words.text(alt)
     heights = {"wide": height, "narrow": narrow}
     inner = "".join(_paint(paint, title, name, _WIDTHS[name], tall) for name, tall in heights.items())
     ratios = ";".join(f"--{name}:{_WIDTHS[name]}/{tall}" for name, tall in heights.items())
@@ -243,17 +246,12 @@ def _clean(svg: str, name: str, width: int, height: int) -> str:
     """The SVG that matplotlib wrote without what a page does not need, with our colours and the reader's fonts."""
     body = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->|<style type=.*?</style>", "", svg)
     body = body[body.index("<g id=") : body.rindex("</svg>")]
-    body = re.sub(r' id="[a-z]+[A-Za-z0-9.]*_\d+"', "", body)
-    body = re.sub(r"font: (?:normal )?((?:\d+ )?)([\d.]+px) [^;\"]*", _font, body)
+    body = re.sub(r' id="[a-z]+[A-Za-z0-9.]*_\d+"| transform="rotate\(-0 [^)]*\)"|font-family: [^;"]*; ', "", body)
     body = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), body)
-    body = re.sub(r">\s+<", "><", body)
+    body = re.sub(r"\s*\n\s*", " ", body).replace("> <", "><")
     for colour, variable in _NAMES.items():
         body = body.replace(colour, f"var(--{variable})")
     return f'<svg class="{name}" viewBox="0 0 {width} {height}">{body}</svg>'
-
-
-def _font(found: re.Match[str]) -> str:
-    return f"font-size: {found[2]}" + ("; font-weight: 600" if found[1] else "")
 
 
 def _figures_width(axes: Any) -> float:
@@ -261,7 +259,8 @@ def _figures_width(axes: Any) -> float:
     low, high = sorted(axes.get_ylim())
     at = [tick for tick in axes.get_yticks() if low <= tick <= high]
     return (
-        max((sum(map(_units, label)) for label in axes.yaxis.get_major_formatter().format_ticks(at)), default=0) * 7 + 8
+        max((sum(map(_units, label)) for label in axes.yaxis.get_major_formatter().format_ticks(at)), default=0) * 7
+        + 14
     )
 
 

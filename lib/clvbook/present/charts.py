@@ -101,7 +101,7 @@ def histogram(
     def paint(pen: Pen) -> None:
         axes = pen.axes(y=y, x=x)
         axes.bar([at + 0.5 for at in range(len(lows))], frame["count"], width=0.94, color=ACCENT)
-        step = -(-len(ends) // (14 if pen.wide else 7))
+        step = -(-len(ends) // (14 if pen.wide else 8))
         axes.set_xticks(range(0, len(ends), step), ends[::step])
         axes.set_xlim(-0.1, len(lows) + 0.1)
         pen.from_zero(axes)
@@ -134,7 +134,8 @@ def deciles(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None =
     def paint(pen: Pen) -> None:
         axes = pen.axes(y=f"value, {currency}", x="tenth of customers, the most valuable first")
         bars = axes.bar(range(len(labels)), frame["value"], width=0.72, color=ACCENT)
-        axes.bar_label(bars, shares, padding=3, color=INK, fontsize=pen.small)
+        fitting = [share if pen.wide or len(share) < 5 else "" for share in shares]
+        axes.bar_label(bars, fitting, padding=3, color=INK)
         axes.set_xticks(range(len(labels)), labels)
         pen.from_zero(axes, money=currency)
 
@@ -160,16 +161,10 @@ def concentration(
         axes.plot(x, frame["past"], color=ACCENT, label=past)
         axes.plot(x, frame["later"], color=SECOND, linestyle=(0, (5, 2)), label=later)
         axes.axvline(at, color=GRID, linewidth=1, zorder=0)
-        for name, colour in (("past", ACCENT), ("later", SECOND)):
+        for name, colour, side, away in (("past", ACCENT, "right", (-7, 5)), ("later", SECOND, "left", (9, -12))):
             axes.plot([at], [held[name]], "o", color=colour, markersize=7)
-            axes.annotate(
-                words.percent(held[name], digits=0),
-                (at, held[name]),
-                (-7, 5),
-                textcoords="offset points",
-                ha="right",
-                color=INK,
-            )
+            label = words.percent(held[name], digits=0)
+            axes.annotate(label, (at, held[name]), away, textcoords="offset points", ha=side, color=INK)
         pen.shares(axes.xaxis, axes.yaxis)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.02)
@@ -282,8 +277,8 @@ def rows_by_reason(frame: pd.DataFrame, *, title: str, alt: str | None = None) -
         for mask, colour, label in ((kept, ACCENT, "kept"), (~kept, SECOND, "set aside")):
             if mask.any():
                 at = np.flatnonzero(mask)
-                bars = axes.barh(at, rows[mask], height=0.6, color=colour, label=label)
-                axes.bar_label(bars, [words.number(n) for n in rows[mask]], padding=4, color=INK, fontsize=pen.small)
+                bars = axes.barh(at, rows[mask], height=0.6 if pen.wide else 0.36, color=colour, label=label)
+                axes.bar_label(bars, [words.number(n) for n in rows[mask]], padding=4, color=INK)
         pen.from_zero(axes, along="x", room=0.16)
         pen.legend()
 
