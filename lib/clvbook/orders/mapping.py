@@ -1,0 +1,149 @@
+"""A platform's export, described: its column names, formats and status words. A new platform is a new YAML file.
+
+in: a name of mappings/*.yml or a path; out: one frozen `Mapping`, and the columns of a header it recognises
+"""
+
+import difflib
+import unicodedata
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from clvbook.errors import BadParameters
+from clvbook.orders.schema import STATUSES, columns
+from clvbook.settings import home
+
+SHIPPED = files("clvbook.orders") / "mappings"
+_LINE_ONLY = ("sku", "title", "category", "quantity", "price")
+_NOT_IN_LINES = ("paid", "refund", "items", "discount")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileFormat(_Strict):
+    """How the text file is written."""
+
+    delimiter: Literal[",", ";", "\t", "|", "whitespace"] = ","
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", "."] = ""
+
+
+class Refunds(_Strict):
+    """Which rows of a line-level file give money back."""
+
+    order_id_prefix: str = Field(min_length=1)
+
+
+class Mapping(_Strict):
+    """One platform's export. `columns` lists, for each canonical column, the names it goes by, best first."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str
+    level: Literal["order", "line"]
+    row: str = Field(description="what one row is, in words")
+    columns: dict[str, list[str]]
+    required: list[str]
+    times: list[str] = Field(min_length=1, description="strptime formats, tried in this order")
+    format: FileFormat = FileFormat()
+    order_id: Literal["column", "line"] = Field("column", description="line: made from the file and line number")
+    default_status: str = "completed"
+    statuses: dict[str, str] = Field({}, description="platform word: canonical status")
+    no_customer: list[str] = Field([""], description="what an unidentified buyer looks like")
+    float_ids: bool = Field(False, description="13085.0 is customer 13085")
+    refunds: Refunds | None = None
+    non_product: list[str] = []
+    test_items: list[str] = []
+    keep_zero: bool = Field(False, description="orders of 0 are purchases")
+    duplicates: Literal["drop", "keep"] = Field("drop", description="keep: equal rows may be real repeats")
+
+    @field_validator("statuses")
+    @classmethod
+    def _known_statuses(cls, statuses: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(statuses.values()) - set(STATUSES)):
+            raise ValueError(f"{', '.join(unknown)}: is no status; there are {', '.join(STATUSES)}")
+        return {fold(word): status for word, status in statuses.items()}
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Mapping":
+        known = [name for name in columns("orders") if self.level == "order" or name not in _NOT_IN_LINES]
+        known += _LINE_ONLY if self.level == "line" else ()
+        for name in self.columns:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise ValueError(f"columns: {name} is unknown" + (f"; did you mean {near[0]}?" if near else ""))
+        needed = {"paid_at", *(["paid"] if self.level == "order" else ["order_id", "sku", "quantity", "price"])}
+        needed |= {"order_id"} if self.order_id == "column" else set()
+        if missing := sorted(needed - set(self.required)) + sorted(set(self.required) - set(self.columns)):
+            raise ValueError(f"{', '.join(missing)}: must stand under both `required` and `columns`")
+        if self.default_status not in STATUSES:
+            raise ValueError(f"default_status: {self.default_status} is no status")
+        return self
+
+
+def fold(text: str) -> str:
+    """A name as it is compared: NFKC, no case, no spaces, no byte-order mark."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().replace("\ufeff", "").split())
+
+
+def load_mapping(name: str) -> Mapping:
+    """Read a mapping: a shipped name such as `canonical`, or a path to a YAML file, counted from `home()`.
+
+    Errors: BadParameters where it is not there, is no YAML, or holds an unknown key or status.
+    """
+    as_path = name.endswith((".yml", ".yaml")) or "/" in name
+    source = home() / Path(name).expanduser() if as_path else SHIPPED / f"{name}.yml"
+    try:
+        values = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        near = difflib.get_close_matches(name, shipped(), 1)
+        raise BadParameters(
+            f"mapping: {name}: {error.strerror}",
+            f"did you mean {near[0]}?"
+            if near
+            else f"shipped are {', '.join(shipped())}; or give the path of a YAML file",
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadParameters(f"mapping {name}: is not YAML: {error}", "copy one of orders/mappings/*.yml") from None
+    try:
+        return Mapping(**values) if isinstance(values, dict) else Mapping.model_validate(values)
+    except (ValidationError, TypeError) as error:
+        faults = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": str(error)}]
+        told = [f"  {'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in faults]
+        raise BadParameters(
+            "\n".join([f"mapping {name}: {len(told)} faults:", *told]), "copy one of orders/mappings/*.yml"
+        ) from None
+
+
+def shipped() -> list[str]:
+    """The names of the mappings that come with clvbook."""
+    return sorted(entry.name.removesuffix(".yml") for entry in SHIPPED.iterdir() if entry.name.endswith(".yml"))
+
+
+def recognise(mapping: Mapping, header: list[str]) -> tuple[dict[str, int], list[str]]:
+    """Which cell of `header` holds which canonical column: exact names first, then folded ones.
+
+    Returns the positions by canonical column, and the canonical columns that two cells claim alike.
+    """
+    found: dict[str, int] = {}
+    twice: list[str] = []
+    exact, folded = list(header), [fold(cell) for cell in header]
+    for column, aliases in mapping.columns.items():
+        for names, wanted in [(exact, aliases), (folded, [fold(alias) for alias in aliases])]:
+            hit = next((alias for alias in wanted if alias in names), None)
+            if hit is not None:
+                found[column] = names.index(hit)
+                twice += [column] if names.count(hit) > 1 else []
+                break
+    return found, twice
+
+
+def nearest(mapping: Mapping, column: str, header: list[str]) -> str | None:
+    """The cell of `header` that looks most like a name of `column`."""
+    by_fold = {fold(cell): cell for cell in header}
+    hits = [hit for alias in mapping.columns[column] for hit in difflib.get_close_matches(fold(alias), by_fold, 1)]
+    return by_fold[hits[0]] if hits else None

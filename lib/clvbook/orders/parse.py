@@ -1,0 +1,97 @@
+"""Text cells to values: amounts, moments, customers, status words. What cannot be read becomes null.
+
+in: Ibis text columns and a mapping's formats; out: Ibis expressions, computed by the engine
+"""
+
+import re
+import unicodedata
+
+import ibis
+import ibis.expr.datatypes as dt
+from ibis.expr.types import BooleanValue, DecimalValue, StringValue, TimestampValue
+
+from clvbook.orders.mapping import FileFormat, Mapping
+from clvbook.orders.schema import MONEY
+
+_TOO_MUCH = 10**12
+_OFFSET = r"\d:\d{2}(?::\d{2}(?:\.\d+)?)? *(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
+
+
+@ibis.udf.scalar.builtin(signature=((dt.string, dt.Array(dt.string)), dt.timestamp))
+def try_strptime(text, formats):
+    """The first format that reads the whole text; null where none does."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.timestamp), dt.Timestamp("UTC")))
+def _instant(zone, local):
+    """The instant at which the clock of `zone` shows `local`."""
+
+
+@ibis.udf.scalar.builtin(name="timezone", signature=((dt.string, dt.Timestamp("UTC")), dt.timestamp))
+def _clock(zone, instant):
+    """What the clock of `zone` shows at an instant."""
+
+
+def filled(text: StringValue) -> StringValue:
+    """The text without the spaces around it; null where nothing is left."""
+    return text.strip().nullif("")
+
+
+def amount(text: StringValue, form: FileFormat) -> DecimalValue:
+    """A plain decimal number, rounded to 4 places: no exponent, no nan, below a trillion; otherwise null."""
+    text, point = text.strip(), re.escape(form.decimal)
+    if form.thousands:
+        grouped = rf"^[+-]?\d{{1,3}}({re.escape(form.thousands)}\d{{3}})+({point}\d*)?$"
+        text = ibis.ifelse(text.re_search(grouped), text.replace(form.thousands, ""), text)
+    plain = text.re_search(rf"^[+-]?(\d+({point}\d*)?|{point}\d+)$")
+    value = ibis.ifelse(plain, text.replace(form.decimal, "."), ibis.null("string")).try_cast(MONEY)
+    return ibis.ifelse(value.abs() < _TOO_MUCH, value, ibis.null(MONEY))
+
+
+def moment(text: StringValue, mapping: Mapping, timezone: str) -> TimestampValue:
+    """A moment on the clock of `timezone`. Text with an offset (Z, +0200) is converted, text without is local."""
+    text, formats = text.strip(), ibis.array(mapping.times)
+    offset = text.re_extract(_OFFSET, 1)
+    size = offset.length()
+    there = try_strptime(ibis.ifelse(size > 0, text.left(text.length() - size).strip(), ibis.null("string")), formats)
+    digits = offset.re_replace(r"[^0-9]", "").fill_null("")
+    minutes = digits.substr(0, 2).try_cast("int64").fill_null(0) * 60 + digits.substr(2, 2).try_cast("int64").fill_null(0)
+    ahead = ibis.ifelse(offset.startswith("-"), -minutes, minutes).as_interval("m")
+    # The text without an offset is read first: the engine then looks at the offset only of rows that need it.
+    return ibis.coalesce(try_strptime(text, formats), _clock(timezone, _instant("UTC", there - ahead)))
+
+
+def customer(text: StringValue, mapping: Mapping) -> StringValue:
+    """Who bought; null where the mapping says that the text names nobody."""
+    text = text.strip()
+    if mapping.float_ids:
+        text = text.re_replace(r"^(\d+)\.0+$", r"\1")
+    nobody = sorted({word.strip().lower() for word in mapping.no_customer} | {""})
+    return ibis.ifelse(text.lower().isin(nobody), ibis.null("string"), text)
+
+
+def status(text: StringValue, mapping: Mapping) -> StringValue:
+    """The canonical status of a platform's word: the default where it is empty, null where it is not known."""
+    words = {_plain(form): status for word, status in mapping.statuses.items() for form in _forms(word)}
+    folded = text.re_replace(r"\s", "").lower()
+    known = [(folded == word, status) for word, status in sorted(words.items())]
+    empty = (folded.isnull() | (folded == ""), mapping.default_status)
+    return ibis.cases(empty, *known, else_=ibis.null("string"))
+
+
+def _plain(word: str) -> str:
+    return "".join(word.lower().split())
+
+
+def _forms(word: str) -> set[str]:
+    return {word, unicodedata.normalize("NFKC", word)}
+
+
+def listed(text: StringValue, codes: list[str]) -> BooleanValue:
+    """Whether an item's code is on a list, whatever its case; an entry that ends in * stands for all that begin so."""
+    text = text.strip().lower()
+    whole = [code.strip().lower() for code in codes if not code.endswith("*")]
+    found = text.isin(whole) if whole else ibis.literal(False)
+    for code in codes:
+        found = found | text.startswith(code.strip().lower()[:-1]) if code.endswith("*") else found
+    return found.fill_null(False)

@@ -1,0 +1,135 @@
+"""What a row shows by itself: its cells as values, and the first reason to set it aside.
+
+in: rows of text from `read_orders`; out: typed rows with `code`, the place in REASONS (null: none)
+"""
+
+from datetime import date
+
+import ibis
+from ibis import _
+from ibis.expr.types import BooleanValue, IntegerValue, Table, TimestampValue, Value
+
+from clvbook.errors import InputRefused
+from clvbook.orders.mapping import Mapping
+from clvbook.orders.parse import amount, customer, filled, listed, moment, status
+from clvbook.orders.read import RawOrders
+from clvbook.orders.schema import MONEY, REASONS, STATUSES
+from clvbook.settings import Settings
+
+_EARLIEST, _LATEST = date(1990, 1, 1), date(2100, 1, 1)
+_BY_STATUS = {"test": "test_order", "failed": "unpaid"}
+_BY_STATUS |= {status: status for status in ("unpaid", "closed_unpaid", "cancelled", "closed_refunded")}
+CODE = {reason: place for place, reason in enumerate(REASONS)}
+
+
+def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
+    """Text cells to values, and the place in REASONS of the first reason that a row shows by itself (`code`)."""
+    has = set(text.columns)
+    values: dict[str, Value] = {
+        name: filled(text[name]) for name in ("order_id", "sku", "coupon_id", "province", "source", "remark") if name in has
+    }
+    values |= {name: moment(text[name], mapping, settings.timezone) for name in ("created_at", "paid_at") if name in has}
+    numbers = has & {"items", "discount", "quantity", "price", "refund"}
+    values |= {name: amount(text[name], mapping.format) for name in sorted(numbers)}
+    values["customer_id"] = customer(text.customer_id, mapping) if "customer_id" in has else ibis.null("string")
+    if mapping.level == "order":
+        values["amount"] = amount(text.paid, mapping.format)
+    if "status" in has:
+        values["status"] = status(text.status, mapping)
+    if "currency" in has:
+        values["currency"] = filled(text.currency).upper()
+    rows = text.mutate(**{f"{name}_text": text[name] for name in has & {"created_at", "refund"}}).mutate(**values)
+    if mapping.level == "line":
+        total = (rows.quantity * rows.price).try_cast(MONEY)
+        rows = rows.mutate(amount=total, gives_back=_gives_back(rows, mapping))
+    dropped = {"paid", "title", "category"} - set(values)
+    kept = rows.drop(*(name for name in dropped if name in rows.columns)).mutate(code=_code(rows, mapping, settings))
+    return kept.drop(*(name for name in kept.columns if name.endswith("_text")))
+
+
+def _gives_back(rows: Table, mapping: Mapping) -> BooleanValue:
+    if not mapping.refunds:
+        return ibis.literal(False)
+    return (rows.order_id.startswith(mapping.refunds.order_id_prefix) & (rows.quantity < 0)).fill_null(False)
+
+
+def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
+    """Which reason sets a row aside, as far as the row alone can tell; null where none does."""
+    has, holds = set(rows.columns), {}
+    if mapping.order_id == "column":
+        holds["missing_order_id"] = rows.order_id.isnull()
+        holds["lossy_order_id"] = rows.order_id.re_search(r"^\d(\.\d+)?[eE]\+\d+$")
+    if mapping.test_items:
+        holds["test_order"] = listed(rows.sku, mapping.test_items)
+    if "status" in has:
+        for word, reason in _BY_STATUS.items():
+            holds[reason] = holds.get(reason, ibis.literal(False)) | (rows.status == word)
+    holds["bad_amount"] = rows.amount.isnull()
+    if mapping.level == "line":
+        # A sale has pieces at a price; what is given back has fewer than none. Two minus signs are no sale.
+        holds["bad_amount"] |= (rows.quantity < 0) & (rows.price < 0)
+        if mapping.refunds:
+            refund = rows.order_id.startswith(mapping.refunds.order_id_prefix)
+            holds["bad_amount"] |= refund & (rows.amount > 0)
+    if "refund" in has:
+        empty = filled(rows.refund_text).isnull()
+        holds["bad_amount"] |= ~empty & (rows.refund.isnull() | (rows.refund < 0))
+    holds["bad_date"] = rows.paid_at.isnull() | _implausible(rows.paid_at)
+    if "created_at" in has:
+        unread = rows.created_at.isnull() & filled(rows.created_at_text).notnull()
+        holds["bad_date"] |= unread | _implausible(rows.created_at)
+        # A paid_at without a time of day is that day's midnight: only an earlier day is before the order then.
+        whole_day = rows.paid_at == rows.paid_at.truncate("D")
+        holds["paid_before_created"] = (rows.paid_at < rows.created_at) & ~(
+            whole_day & (rows.paid_at.date() == rows.created_at.date())
+        )
+    if settings.data_through:
+        holds["future_date"] = rows.paid_at.date() > ibis.literal(settings.data_through)
+    if "currency" in has:
+        holds["other_currency"] = rows.currency != settings.currency
+    codes = mapping.non_product if settings.non_product is None else settings.non_product
+    if mapping.level == "line" and codes:
+        holds["non_product"] = listed(rows.sku, codes)
+    holds["negative_amount"] = rows.amount < 0
+    if mapping.level == "line":
+        holds["negative_amount"] &= ~rows.gives_back
+    if not mapping.keep_zero:
+        holds["zero_amount"] = rows.amount == 0
+    if "refund" in has:
+        holds["fully_refunded"] = (rows.amount > 0) & (rows.refund >= rows.amount)
+    branches = [(holds[reason].fill_null(False), ibis.literal(code, "int8")) for reason, code in CODE.items() if reason in holds]
+    return ibis.cases(*branches, else_=ibis.null("int8"))
+
+
+def _implausible(when: TimestampValue) -> BooleanValue:
+    return (when < ibis.timestamp(f"{_EARLIEST} 00:00:00")) | (when >= ibis.timestamp(f"{_LATEST} 00:00:00"))
+
+
+def refuse_unknown_statuses(raw: RawOrders) -> None:
+    if "status" not in raw.columns or not raw.table.status.isnull().any().execute():
+        return
+    words: dict[str, int] = {}
+    for file, text in zip(raw.files, raw.texts, strict=True):
+        if "status" in file.found:
+            cells = text.select(word=text[f"c{file.found['status']}"])
+            unknown = cells.filter(status(_.word, raw.mapping).isnull()).group_by("word").agg(rows=_.count())
+            top = unknown.order_by([ibis.desc("rows"), "word"]).limit(20).to_pyarrow().to_pylist()
+            words |= {row["word"]: words.get(row["word"], 0) + row["rows"] for row in top}
+    told = ", ".join(f"{word[:80]!r} ({rows:,})" for word, rows in words.items())
+    raise InputRefused(
+        f"status: {len(words)} words that mapping {raw.mapping.name} does not know: {told}",
+        f"give each its place under `statuses` in a copy of the mapping; there are {', '.join(STATUSES)}",
+    )
+
+
+def refuse_currencies(raw: RawOrders, settings: Settings) -> None:
+    if "currency" not in raw.columns or "currency" in settings.model_fields_set:
+        return
+    counts = raw.table.filter(_.currency.notnull()).group_by("currency").agg(rows=_.count())
+    found = counts.order_by([ibis.desc("rows"), "currency"]).limit(20).to_pyarrow().to_pylist()
+    if [row["currency"] for row in found] not in ([], [settings.currency]):
+        told = ", ".join(f"{row['currency'][:80]} ({row['rows']:,} rows)" for row in found)
+        raise InputRefused(
+            f"currency: is not set, and the file has {told}",
+            f"write `currency: {found[0]['currency'][:3]}`: orders in another one are then set aside",
+        )
