@@ -14,13 +14,12 @@ from clvbook.errors import BadParameters
 from clvbook.simulate import tables
 from clvbook.simulate.calendar import make_calendar
 from clvbook.simulate.campaigns import plan_campaigns
-from clvbook.simulate.chunk import make_chunk
+from clvbook.simulate.chunk import CHUNK, make_chunk
 from clvbook.simulate.ledger import Ledger, campaign_columns
 from clvbook.simulate.truth import Parameters, Truth, read_truth
 
 __all__ = ["Parameters", "Truth", "read_truth", "simulate_shop"]
 
-CHUNK = 200_000  # customers made at a time; fixed, so that a shop does not depend on the machine
 PARQUET_FROM = 200_001  # customers from which a shop is Parquet unless asked otherwise
 
 
@@ -69,7 +68,9 @@ def simulate_shop(
     with tables.TableFiles(directory, kind=kind) as files:
         for k, (first, stream) in enumerate(zip(starts, streams, strict=True)):
             size = min(CHUNK, customers - first)
-            chunk = make_chunk(stream, size, number=k, calendar=calendar, plan=plan, truth=truth, dirt=dirt)
+            chunk = make_chunk(
+                stream, size, number=k, first=first, calendar=calendar, plan=plan, truth=truth, dirt=dirt
+            )
             for name, columns in chunk.tables():
                 if name == "orders" or not only_orders:
                     files.add(name, columns)

@@ -47,7 +47,7 @@ class Calendar:
     def next_day(self, day: np.ndarray, wait: np.ndarray) -> np.ndarray:
         """The day reached from the middle of `day` after `wait` of business time; a later one, `horizon` if beyond.
 
-        From middle to middle the rounding to whole days has no first-order bias, so daily data carry the true rates.
+        From middle to middle the rounding to whole days has no first-order bias: daily data carry the true rates.
         """
         middle = (self.edges[day] + self.edges[day + 1]) / 2
         reached = np.searchsorted(self.edges, middle + wait, side="right") - 1

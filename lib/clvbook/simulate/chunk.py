@@ -16,6 +16,7 @@ from clvbook.simulate.customers import Customers, draw_customers, draw_purchases
 from clvbook.simulate.orders import DAY, OrderRows, Purchases
 from clvbook.simulate.truth import Parameters
 
+CHUNK = 200_000  # customers made at a time; fixed, so that a shop does not depend on the machine
 ORDERS_A_CHUNK = 10_000_000  # room for order numbers
 DIRT = (*orders.SET_ASIDE, *orders.REPEATED, "without_customer", "part_refunded", "same_day")
 
@@ -59,7 +60,7 @@ class Chunk:
 
 
 def make_chunk(
-    stream: np.random.SeedSequence, size: int, *, number: int, calendar: Calendar, plan: list[Campaign],
+    stream: np.random.SeedSequence, size: int, *, number: int, first: int, calendar: Calendar, plan: list[Campaign],
     truth: Parameters, dirt: bool,
 ) -> Chunk:  # fmt: skip
     """Make customers, purchases, campaigns and tables, each from its own stream, so that one leaves the others be."""
@@ -68,8 +69,7 @@ def make_chunk(
     )
     if not dirt:
         truth = replace(truth, **dict.fromkeys(DIRT, 0.0))
-    first_id = number * 200_000 + 1
-    customers = draw_customers(of_people, size, first_id=first_id, calendar=calendar, truth=truth)
+    customers = draw_customers(of_people, size, calendar=calendar, truth=truth)
     who, day = draw_purchases(of_purchases, customers, calendar=calendar)
     audience = Audience(customers, who, day, truth)
     sends = [audience.send(of_campaigns, campaign) for campaign in plan]
@@ -77,12 +77,14 @@ def make_chunk(
     until_end = everything.day < calendar.window
     inside, future = everything.take(until_end), everything.take(~until_end)
     rows = orders.draw_orders(of_orders, customers, inside, calendar=calendar, truth=truth)
-    ids = tables.number_ids("C", np.arange(first_id, first_id + size), width=8)
+    ids = tables.number_ids("C", np.arange(first, first + size) + 1, width=8)
     first_order = number * ORDERS_A_CHUNK + 1
     item_columns, pieces = orders.draw_items(of_items, rows, first_order=first_order)
     survey_columns, survey = people.draw_survey(of_survey, inside, ids, calendar=calendar, truth=truth)
     columns = {
-        "orders": orders.order_columns(rows, pieces, customers, ids, rng=of_words, plan=plan, first_order=first_order),
+        "orders": orders.order_columns(
+            rows, pieces, customers, ids, rng=of_words, calendar=calendar, plan=plan, first_order=first_order
+        ),
         "order_items": item_columns,
         "customers": people.customer_columns(of_words, customers, inside, ids, calendar=calendar),
         "churn_survey": survey_columns,

@@ -14,9 +14,8 @@ from clvbook.simulate.truth import Parameters
 
 @dataclass(frozen=True)
 class Customers:
-    """One chunk's customers, by day of the first purchase; `first_id` is the number of the first of them."""
+    """One chunk's customers, by day of the first purchase."""
 
-    first_id: int
     born: np.ndarray  # day of the first purchase
     rate: np.ndarray  # lambda, purchases a day
     dropout: np.ndarray  # probability of never coming back, after each repeat purchase
@@ -29,10 +28,8 @@ class Customers:
         return len(self.born)
 
 
-def draw_customers(
-    rng: np.random.Generator, n: int, *, first_id: int, calendar: Calendar, truth: Parameters
-) -> Customers:
-    """Draw `n` customers; equations (3)-(5) of Fader, Hardie & Lee 2005 and the spend model's second gamma."""
+def draw_customers(rng: np.random.Generator, n: int, *, calendar: Calendar, truth: Parameters) -> Customers:
+    """Draw `n` customers: assumptions (ii), (iv) and (v) of Fader, Hardie & Lee 2005, and Gamma-Gamma's nu."""
     born = np.sort(np.searchsorted(calendar.arrivals, rng.random(n)))
     rate = rng.gamma(truth.r, 1 / truth.alpha, n)
     # A source is chosen with the rate in view: sources differ in value, and all rates together stay Gamma(r, alpha).
@@ -42,7 +39,6 @@ def draw_customers(
     source = (rng.random(n) * cumulative[-1] > cumulative).sum(axis=0)
     shares = np.cumsum([share for *_, share in PROVINCES])
     return Customers(
-        first_id=first_id,
         born=born,
         rate=rate,
         dropout=rng.beta(truth.a, truth.b, n),

@@ -34,6 +34,7 @@ SET_ASIDE = {
 KINDS = ["purchase", "without_customer", *SET_ASIDE]
 REPEATED = ("superseded", "duplicate_row")  # rows that stand once more: as an older version, or exactly
 ITEM_COUNTS = (0.52, 0.30, 0.13, 0.05)  # shares of orders with 1, 2, 3, 4 lines
+OWN_SOURCE = 0.6  # later orders that come through the customer's first source
 LEAST_LINE = 5000  # an order has at most one line for so many cents
 
 
@@ -157,7 +158,7 @@ def count_planted(rows: OrderRows) -> dict[str, int]:
 
 def order_columns(
     rows: OrderRows, items: np.ndarray, customers: Customers, ids: pa.Array, *,
-    rng: np.random.Generator, plan: list[Campaign], first_order: int,
+    rng: np.random.Generator, calendar: Calendar, plan: list[Campaign], first_order: int,
 ) -> dict[str, pa.Array]:  # fmt: skip
     """The orders table; `items` is the number of pieces by order number."""
     numbers = rows.number.max(initial=-1) + 1
@@ -165,7 +166,8 @@ def order_columns(
     source = rng.integers(len(SOURCES), size=numbers)[rows.number]
     known = rows.who >= 0
     province[known] = customers.province[rows.who[known]]
-    own = known & (rng.random(numbers) < 0.6)[rows.number]  # the rest come back another way
+    day = rows.paid_at // DAY - np.datetime64(calendar.start, "D").astype(np.int64)
+    own = known & ((rng.random(numbers) < OWN_SOURCE)[rows.number] | (day == customers.born[rows.who]))
     source[own] = customers.source[rows.who[own]]
     remark = np.where(
         rng.random(numbers) < REMARK_SHARE, rng.integers(len(REMARKS), size=numbers), -1

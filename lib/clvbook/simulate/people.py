@@ -10,11 +10,11 @@ from clvbook.simulate import tables
 from clvbook.simulate.calendar import Calendar
 from clvbook.simulate.catalog import PROVINCES, SOURCES, TIER_SPEND, TIERS
 from clvbook.simulate.customers import Customers
-from clvbook.simulate.orders import Purchases
+from clvbook.simulate.orders import DAY, Purchases
 from clvbook.simulate.truth import REASONS, STAGE_ENDS, Parameters
 
 MEMBER_SHARE = 0.6
-ASKED_SHARE = 0.2  # of those lost and not asked before, each quarter
+ASKED_SHARE = 0.08  # of those lost and not asked before, each quarter
 ASKED_QUARTERS = 4
 REGIONS = sorted({region for _, region, _ in PROVINCES})
 
@@ -33,7 +33,7 @@ def customer_columns(
     return {
         "customer_id": ids,
         "tier": tables.pick(TIERS, tier),
-        "joined_at": tables.day(epoch + customers.born, where=member),
+        "joined_at": tables.moment((epoch + customers.born) * DAY, where=member),
         "region": tables.pick(REGIONS, region),
         "source": tables.pick([name for name, *_ in SOURCES], customers.source),
         "acquisition_cost": tables.money(np.rint(100 * mean_cost * rng.gamma(9, 1 / 9, n)).astype(np.int64)),

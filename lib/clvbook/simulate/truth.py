@@ -22,8 +22,8 @@ class Parameters:
     nu ~ Gamma(q, rate v), so the mean is p v / (q - 1).
     """
 
-    r: float = 0.3
-    alpha: float = 80.0
+    r: float = 0.6
+    alpha: float = 200.0
     a: float = 0.8
     b: float = 2.5
     p: float = 6.0
