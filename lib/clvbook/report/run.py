@@ -1,0 +1,305 @@
+"""Make a shop's month: notebooks run side by side in warm kernels, pages rendered, checked, put in place at once.
+
+in: Settings with a month, input hashes, facts, a folder of notebooks; out: reports/<shop>/<YYYY-MM> and `Published`
+Events for `progress` are dicts: step ("waiting", "warming", "prepared", "cell", "finished", "published"), text (a line
+for a person, None where only a bar moves), done and total (cells), notebook (name or None).
+"""
+
+import difflib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clvbook.errors import BadParameters, ClvbookError, NotebookTimeout, PublishFailed
+from clvbook.report.history import CSP, dates, month_name, refresh
+from clvbook.report.kernels import Kernel, Kernels, imported_modules
+from clvbook.report.manifest import Recipe, page_name
+from clvbook.report.publish import Shelf, now
+from clvbook.settings import Settings, home, month_end
+
+# What notebooks reach through clvbook.book and clvbook.present, most of which is imported only when used.
+WARM = [
+    "pandas",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_svg",
+    "seaborn",
+    "ibis.backends.duckdb",
+    "scipy.stats",
+]
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a run answers; `status` is "published" or "current", `index` the page to open."""
+
+    status: str
+    shop: str
+    month: str
+    revision: int
+    index: Path
+    seconds: float
+
+
+def produce(
+    settings: Settings,
+    *,
+    inputs: list[dict[str, Any]],
+    facts: dict[str, Any],
+    reports: Path,
+    notebooks: Path,
+    tables: Path | None = None,
+    only: list[str] | None = None,
+    jobs: int = 2,
+    force: bool = False,
+    progress: Progress | None = None,
+    prepare: Callable[[], dict[str, Any] | None] | None = None,
+) -> Published:
+    """Publish `settings.month`, or answer "current" where nothing changed since the published revision.
+
+    `inputs` is [{"path", "sha256", "bytes"}]. `facts` goes into the manifest; its "data_through" stands on the pages.
+    `prepare` computes what the notebooks share while their kernels warm up; a dict that it returns is laid over
+    `facts`. `tables` is a folder whose files are published as they are, beside what notebooks write.
+    `only` names notebooks (2_customer_value or customer_value). Their pages are made new; a page that is not named is
+    carried over from the published revision if settings, inputs, program and its own notebook are what it was made
+    from, and else left out: the month's page says so.
+
+    Errors: those of the commands' contract (exit codes 2 to 7). A failed run leaves the published month as it was, and
+    a row in the shop's history.
+    """
+    start = time.perf_counter()
+    if settings.month is None:
+        raise BadParameters("month: not set", "the caller decides the month before a report is made")
+    sources = {path.stem: path.read_bytes() for path in sorted(Path(notebooks).glob("*.ipynb"))}
+    wanted = _wanted(sources, only)
+    recipe = Recipe(settings, inputs, sources)
+    shelf = Shelf(Path(reports) / settings.shop)
+    tell = progress or (lambda event: None)
+    with shelf.locked(lambda: _tell(tell, "waiting", f"another run of {settings.shop} is at work; waiting for it")):
+        shelf.clear()
+        published = shelf.current(settings.month)
+        if not force and published and _is_current(published, recipe, wanted, whole=only is None):
+            refresh(shelf)
+            return _answer("current", settings, shelf, published["revision"], start)
+        try:
+            with _terminable():
+                run = Run(recipe, shelf, wanted, published, facts, tables, jobs, tell, start)
+                revision = run.publish(prepare)
+        except BaseException as error:
+            # Whatever ended the run, readers see that it ended, and the last good month.
+            if not isinstance(error, ClvbookError | KeyboardInterrupt | SystemExit):
+                error = PublishFailed(f"{type(error).__name__}: {error}", "this is a fault of clvbook; report it")
+            shelf.record_failure(settings.month, error, title=settings.name, seconds=time.perf_counter() - start)
+            with suppress(Exception):  # the run's own error is the one to tell
+                refresh(shelf)
+            shelf.clear()
+            raise error from None
+        return _answer("published", settings, shelf, revision, start)
+
+
+def _answer(status: str, settings: Settings, shelf: Shelf, revision: int, start: float) -> Published:
+    index = shelf.month(settings.month) / "index.html"
+    return Published(status, settings.shop, settings.month, revision, index, round(time.perf_counter() - start, 3))
+
+
+def _wanted(sources: dict[str, bytes], only: list[str] | None) -> list[str]:
+    if not sources:
+        raise BadParameters(
+            "0 notebooks found", "the notebooks folder holds the analyses, such as 1_data_quality.ipynb"
+        )
+    names = {page_name(stem): stem for stem in sources}
+    if len(names) < len(sources):
+        raise BadParameters(f"{len(sources)} notebooks make {len(names)} pages", "give each notebook a name of its own")
+    stems = []
+    for name in only or sources:
+        stem = name if name in sources else names.get(name)
+        if stem is None:
+            near = difflib.get_close_matches(name, [*sources, *names], 1, cutoff=0.4)
+            raise BadParameters(
+                f"--only {name}: there is no such notebook", f"did you mean {near[0]}?" if near else ", ".join(sources)
+            )
+        stems.append(stem)
+    return sorted(set(stems))
+
+
+def _is_current(published: dict[str, Any], recipe: Recipe, wanted: list[str], *, whole: bool) -> bool:
+    keys = {page["notebook"]: page["key"] for page in published["pages"].values()}
+    if whole and set(keys) != set(recipe.sources):
+        return False
+    return all(keys.get(stem) == recipe.page_key(stem) for stem in wanted)
+
+
+def _tell(tell: Progress, step: str, text: str | None, **more: Any) -> None:
+    tell({"step": step, "text": text, "done": 0, "total": 0, "notebook": None} | more)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does, so that its kernels end with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Run:
+    """One month at work: staging folder, kernels, pages."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        shelf: Shelf,
+        wanted: list[str],
+        published: dict[str, Any] | None,
+        facts: dict[str, Any],
+        tables: Path | None,
+        jobs: int,
+        tell: Progress,
+        start: float,
+    ) -> None:
+        self.recipe, self.shelf, self.wanted, self.published = recipe, shelf, wanted, published
+        self.facts, self.tables, self.jobs, self.tell, self.start = dict(facts), tables, max(1, jobs), tell, start
+        self.settings, self.started = recipe.settings, now()
+        self.staging = shelf.stage()
+        self.stopped: ClvbookError | None = None
+        self.done = 0
+        self.counting = threading.Lock()
+
+    def publish(self, prepare: Callable[[], dict[str, Any] | None] | None) -> int:
+        """Run, check, put in place; the new revision's number."""
+        from clvbook.report import assemble
+
+        for folder in ("tables", "notebooks"):
+            (self.staging / folder).mkdir()
+        self.nodes = {stem: json.loads(self.recipe.sources[stem]) for stem in self.wanted}
+        code = [cell for node in self.nodes.values() for cell in node["cells"] if cell["cell_type"] == "code"]
+        self.total = len(code) + len(self.nodes)  # papermill adds a cell of parameters to each
+        modules = imported_modules(["".join(cell["source"]) for cell in code])
+        _tell(self.tell, "warming", None, total=self.total)
+        with Kernels([*WARM, *modules], folder=home()) as kernels:
+            started = {stem: kernels.start(stem, env=self._environment(stem)) for stem in self.wanted}
+            loading = threading.Thread(target=_load, daemon=True)
+            loading.start()
+            self.facts |= (prepare() if prepare else None) or {}
+            loading.join()
+            prepared = time.perf_counter() - self.start
+            _tell(self.tell, "prepared", f"shared tables are ready after {prepared:.1f} s", total=self.total)
+            made = self._side_by_side(kernels, started)
+        month = assemble.month(self, made)
+        revision = self.shelf.publish(self.staging, self.settings.month)
+        refresh(self.shelf)
+        _tell(
+            self.tell,
+            "published",
+            f"published revision {revision} of {month['month']}",
+            done=self.total,
+            total=self.total,
+        )
+        return revision
+
+    def _environment(self, stem: str) -> dict[str, str]:
+        folder = self.staging / "parts" / stem
+        folder.mkdir(parents=True)
+        return {"CLVBOOK_TABLES": str(folder.resolve()), "CLVBOOK_HOME": str(home())}
+
+    def _side_by_side(self, kernels: Kernels, started: dict[str, Kernel]) -> dict[str, Any]:
+        """Execute and render on `jobs` threads; the first failure, or the run's time limit, ends them all."""
+        limit = self.settings.run_timeout_seconds
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="notebook") as pool:
+            futures = {stem: pool.submit(self._page, stem, started[stem], kernels) for stem in self.wanted}
+            try:
+                done, _ = wait(futures.values(), timeout=limit, return_when=FIRST_EXCEPTION)
+                failed = any(future.exception() for future in done)
+                if not failed and len(done) < len(futures):
+                    self.stopped = NotebookTimeout(
+                        f"{len(futures) - len(done)} of {len(futures)} notebooks did not finish within {limit} seconds",
+                        "raise run_timeout_seconds, or run with more --jobs",
+                    )
+            except BaseException:
+                self.stopped = PublishFailed("the run was stopped", "run it again")
+                raise
+            finally:
+                if self.stopped or any(future.done() and future.exception() for future in futures.values()):
+                    for future in futures.values():
+                        future.cancel()
+                    kernels.kill_all()
+        error = self.stopped or self._first_error(futures)
+        if error:
+            raise error
+        return {stem: future.result() for stem, future in futures.items()}
+
+    def _first_error(self, futures: dict[str, Future]) -> BaseException | None:
+        """The error that ended the run: others follow from it, as their kernels were ended."""
+        errors = {s: f.exception() for s, f in futures.items() if not f.cancelled() and f.exception()}
+        first = min(errors.values(), key=lambda error: getattr(error, "when", 0), default=None)
+        if first is not None:
+            first.notebooks = {stem: e.notebook for stem, e in errors.items() if hasattr(e, "notebook")}
+        return first
+
+    def _page(self, stem: str, kernel: Kernel, kernels: Kernels) -> Any:
+        from clvbook.report import assemble
+
+        try:
+            made = assemble.one_page(self, stem, kernel)
+        except BaseException as error:
+            error.when = time.perf_counter()
+            raise
+        finally:
+            kernels.kill(kernel)  # a kernel serves one notebook; nothing is to be asked of it any more
+        _tell(
+            self.tell,
+            "finished",
+            f"{stem}: {made.executed.seconds:.1f} s",
+            done=self.done,
+            total=self.total,
+            notebook=stem,
+        )
+        return made
+
+    def cell_done(self, stem: str) -> None:
+        """Count a cell for the progress bar."""
+        with self.counting:
+            self.done += 1
+        _tell(self.tell, "cell", None, done=self.done, total=self.total, notebook=stem)
+
+    def about(self, stem: str) -> dict[str, Any]:
+        """What a page says of its run."""
+        month = self.settings.month
+        through = self.facts.get("data_through") or self.settings.data_through
+        return {
+            "csp": CSP,
+            "shop": self.settings.name,
+            "month": month,
+            "month_name": month_name(month),
+            "dates": dates(month),
+            "as_of": month_end(month).isoformat(),
+            "data_through": str(through) if through else None,
+            "key": self.recipe.page_key(stem)[:12],
+            "versions": list(self.recipe.versions.items()),
+            "home": "index.html",
+            "history": "../index.html",
+        }
+
+
+def _load() -> None:
+    """Import papermill and nbconvert while kernels warm up; what fails here fails again where it is used."""
+    try:
+        from clvbook.report import assemble  # noqa: F401
+    except Exception:  # noqa: S110  raised again, with its place, by the import that needs it
+        pass
