@@ -11,9 +11,17 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
+from clvbook.orders.reconcile import Reconciliation
+from clvbook.orders.schema import REASONS
 
-def by_day(orders: ibis.Table, *, as_of: date) -> pd.DataFrame:
-    """Every calendar day from the first order to `as_of`: day, orders, net. A day without an order has zeros."""
+
+def by_day(orders: ibis.Table, *, as_of: date, least_likely: float = 0.01) -> pd.DataFrame:
+    """Every calendar day from the first order to `as_of`: day, orders, net, gap. A day without an order has zeros.
+
+    gap marks the days of a run without orders that chance does not explain: at this shop's orders a day, were they
+    Poisson, fewer than `least_likely` runs as long are expected in the whole time (days x exp(-rate x length)). It is
+    an export with a hole, a shop closed over New Year, a platform that was down.
+    """
     frame = (
         orders.filter(_.day <= as_of)
         .group_by("day")
@@ -21,21 +29,44 @@ def by_day(orders: ibis.Table, *, as_of: date) -> pd.DataFrame:
         .to_pandas()
     )
     days = pd.date_range(frame.day.min(), as_of, name="day")
-    return frame.assign(day=pd.to_datetime(frame.day)).set_index("day").reindex(days, fill_value=0).reset_index()
+    frame = frame.assign(day=pd.to_datetime(frame.day)).set_index("day").reindex(days, fill_value=0).reset_index()
+    run = frame.orders.gt(0).cumsum()
+    length = frame.orders.eq(0).groupby(run).transform("sum")
+    by_chance = len(frame) * np.exp(-frame.orders.mean() * length)
+    return frame.assign(gap=frame.orders.eq(0) & (by_chance < least_likely))
 
 
-def gaps(daily: pd.DataFrame, *, least_likely: float = 0.01) -> pd.DataFrame:
-    """Runs of days without an order that chance does not explain: first_day, last_day, days, by_chance; longest first.
+def gaps(daily: pd.DataFrame) -> pd.DataFrame:
+    """The runs of days that `by_day` marks: first_day, last_day, days; longest first."""
+    run = (~daily.gap).cumsum()[daily.gap]
+    runs = daily[daily.gap].groupby(run).day.agg(first_day="min", last_day="max", days="count")
+    return runs.sort_values(["days", "first_day"], ascending=[False, True]).reset_index(drop=True)
 
-    by_chance is how many runs at least this long a shop with this many orders a day would see over the whole time
-    if its orders were Poisson: days x exp(-rate x length). Runs with by_chance < `least_likely` are listed: an export
-    with a hole, a shop closed over New Year, a platform that was down.
-    """
-    rate, n = daily.orders.mean(), len(daily)
-    empty = daily.orders.eq(0)
-    runs = daily[empty].groupby((~empty).cumsum()[empty]).day.agg(first_day="min", last_day="max", days="count")
-    runs = runs.assign(by_chance=n * np.exp(-rate * runs.days.astype(float)))
-    return runs[runs.by_chance < least_likely].sort_values("days", ascending=False).reset_index(drop=True)
+
+def fates(reconciliation: Reconciliation) -> pd.DataFrame:
+    """What became of every row: fate, rows, money; the last line is what was read. Money adds up to the cent."""
+    r = reconciliation
+    net_known = r.net_kept - r.net_without_customer
+    lines = [
+        ("kept, with a customer: net of refunds", r.rows_kept, net_known),
+        ("kept for totals only: no customer named", r.rows_without_customer, r.net_without_customer),
+        ("refunds of kept orders", r.rows_refund, r.refunded),
+        ("set aside, each row with its reason", sum(r.quarantined.values()), r.paid_quarantined),
+        ("read", r.rows_read, r.paid_read),
+    ]
+    return pd.DataFrame(lines, columns=["fate", "rows", "money"])
+
+
+def reasons(reconciliation: Reconciliation) -> pd.DataFrame:
+    """Rows set aside by reason, most first: reason (its name), meaning, rows, money (paid, signed as in the file)."""
+    r = reconciliation
+    lines = [
+        (reason, REASONS[reason], rows, r.paid_quarantined_by_reason.get(reason, 0))
+        for reason, rows in r.quarantined.items()
+        if rows
+    ]
+    frame = pd.DataFrame(lines, columns=["reason", "meaning", "rows", "money"])
+    return frame.sort_values("rows", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def by_month(orders: ibis.Table, *, as_of: date) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 in: rows with their fates and the kept orders; out: `Reconciliation`, which refuses what does not add up
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import ibis
 from ibis import _
 from ibis.expr.types import Table
+from pydantic import TypeAdapter
 
 from clvbook.errors import InputRefused
 from clvbook.orders.schema import REASONS
@@ -61,14 +62,17 @@ class Reconciliation:
 
     def as_dict(self) -> dict[str, Any]:
         """The reconciliation for JSON: money as text with every digit, days as YYYY-MM-DD."""
-        plain = {str: str, int: int, Decimal: str, date: date.isoformat, type(None): lambda none: none}
-        values = asdict(self)
-        return {
-            name: {key: plain[type(part)](part) for key, part in value.items()}
-            if isinstance(value, dict)
-            else plain[type(value)](value)
-            for name, value in values.items()
-        }
+        return TypeAdapter(Reconciliation).dump_python(self, mode="json")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Reconciliation":
+        """What `as_dict` gave, back again."""
+        return TypeAdapter(Reconciliation).validate_python(values)
+
+    @property
+    def share_set_aside(self) -> float:
+        """Rows set aside over rows read."""
+        return sum(self.quarantined.values()) / self.rows_read if self.rows_read else 0.0
 
 
 def reconcile(rows: Table, orders: Table, *, rows_read: int) -> Reconciliation:
@@ -82,16 +86,20 @@ def reconcile(rows: Table, orders: Table, *, rows_read: int) -> Reconciliation:
         .to_pyarrow()
         .to_pylist()
     )
-    kept = orders.aggregate(
-        orders=_.count(),
-        nobody=_.customer_id.isnull().sum().fill_null(0),
-        net=_.net.sum().fill_null(0),
-        net_nobody=_.net.sum(where=_.customer_id.isnull()).fill_null(0),
-        refund=_.refund.sum().fill_null(0),
-        customers=_.customer_id.nunique(),
-        first=_.day.min(),
-        last=_.day.max(),
-    ).to_pyarrow().to_pylist()[0]
+    kept = (
+        orders.aggregate(
+            orders=_.count(),
+            nobody=_.customer_id.isnull().sum().fill_null(0),
+            net=_.net.sum().fill_null(0),
+            net_nobody=_.net.sum(where=_.customer_id.isnull()).fill_null(0),
+            refund=_.refund.sum().fill_null(0),
+            customers=_.customer_id.nunique(),
+            first=_.day.min(),
+            last=_.day.max(),
+        )
+        .to_pyarrow()
+        .to_pylist()[0]
+    )
     aside = [fate for fate in fates if fate["code"] is not None]
     back = [fate for fate in fates if fate["code"] is None and fate["refunding"]]
     stay = [fate for fate in fates if fate["code"] is None and not fate["refunding"]]
@@ -101,7 +109,9 @@ def reconcile(rows: Table, orders: Table, *, rows_read: int) -> Reconciliation:
         if here := [fate for fate in aside if fate["code"] == code]:
             rows_by_reason[reason] = sum(fate["rows"] for fate in here)
             paid_by_reason[reason] = sum((fate["amount"] for fate in here), Decimal(0))
-    unmatched = [fate for fate in aside if fate["gives_back"] and fate["code"] == list(REASONS).index("negative_amount")]
+    unmatched = [
+        fate for fate in aside if fate["gives_back"] and fate["code"] == list(REASONS).index("negative_amount")
+    ]
     return Reconciliation(
         rows_read=rows_read,
         rows_kept=sum(fate["rows"] for fate in stay if not fate["nobody"]),

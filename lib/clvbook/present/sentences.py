@@ -1,0 +1,206 @@
+"""Sentences that a manager can act on, made from the numbers that stand above them.
+
+in: reconciliations, back-tests and frames; out: `Prose`, plain sentences that display themselves as one paragraph
+
+A sentence that needs a figure which is `NotComputable` becomes "Not computable: <reason>."
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from clvbook.errors import NotComputable
+from clvbook.present import words
+
+
+@dataclass(frozen=True)
+class Prose:
+    """One paragraph; `banner` sets it apart as a warning."""
+
+    text: str
+    banner: bool = False
+
+    def _repr_html_(self) -> str:
+        kind = "clv-banner" if self.banner else "clv-say"
+        return f'<p class="{kind}">{escape(self.text)}</p>'
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def say(*sentences: str | NotComputable, banner: bool = False) -> Prose:
+    """The sentences as one paragraph; text from data is escaped."""
+    told = dict.fromkeys(
+        f"Not computable: {s.reason}." if isinstance(s, NotComputable) else words.text(s) for s in sentences if s != ""
+    )
+    return Prose(" ".join(told), banner=banner)
+
+
+def accounted(reconciliation: Any, currency: str) -> str:
+    """Is everything that was read accounted for?"""
+    r = reconciliation
+    return (
+        f"All {words.number(r.rows_read)} rows are accounted for: {words.count(r.orders_kept, 'order')} kept with "
+        f"{words.short_money(r.net_kept, currency)} net of refunds, {words.count(sum(r.quarantined.values()), 'row')} "
+        f"({words.percent(r.share_set_aside)}) set aside. The money adds up to the cent."
+    )
+
+
+def set_aside(reasons: pd.DataFrame) -> str:
+    """Which reason weighs most?"""
+    if reasons.empty:
+        return "No row had to be set aside."
+    first = reasons.iloc[0]
+    return (
+        f"Most of what was set aside, {words.count(first.rows, 'row')}, is {first.reason.replace('_', ' ')} "
+        f"({first.meaning}). Each row set aside is listed with its file and line, so that the shop can mend its source."
+    )
+
+
+def identity(monthly: pd.DataFrame, currency: str, net_without_customer: Any) -> str:
+    """How much of the business has a customer's name on it?"""
+    share = monthly.identified.sum() / monthly.orders.sum()
+    if share == 1:
+        return "Every order names its customer: customer pages speak of the whole business."
+    return (
+        f"{words.percent(share)} of orders name their customer. The others, worth "
+        f"{words.short_money(net_without_customer, currency)}, count in totals and in no customer's figures: "
+        "what the customer pages call the base is that much smaller than the shop."
+    )
+
+
+def gaps(runs: pd.DataFrame) -> str:
+    """Is a part of the export missing?"""
+    if runs.empty:
+        return "There is no stretch of days without orders that chance does not explain: nothing speaks for a hole."
+    longest = runs.iloc[0]
+    return (
+        f"{words.count(len(runs), 'stretch', 'stretches')} without any order "
+        f"{'is' if len(runs) == 1 else 'are'} longer than chance explains; the longest is "
+        f"{words.period(longest.first_day, longest.last_day)} ({words.days(longest.days)}). Was the shop closed, or "
+        "does the export have a hole? Customers who bought in a hole look more lost than they are."
+    )
+
+
+def start(monthly: pd.DataFrame, first_order: Any) -> str:
+    """Does the export begin in the middle of the shop's life?"""
+    first = words.day(first_order)
+    head = f"The data begin on {first}: a customer who bought before that day and came back looks new here."
+    if len(monthly) < 8:
+        return head
+    early, later = monthly.new.iloc[:3].mean(), monthly.new.iloc[3:].median()
+    if early > 1.5 * later:
+        return (
+            f"{head} The first three months have {words.number(early)} new customers a month, later ones "
+            f"{words.number(later)}: many of the first are probably old customers, so read the first months with care."
+        )
+    return head
+
+
+def carries(support: pd.DataFrame) -> str:
+    """What can this month's data support?"""
+    missing = support[~support.enough]
+    if missing.empty:
+        return "The data meet every requirement of the customer models."
+    lacks = words.listing(f"{row.question.lower()} ({row.has}; wanted: {row.needs})" for row in missing.itertuples())
+    return f"Not met: {lacks}. Figures that rest on it are missing with that reason, or need a reader's caution."
+
+
+def base(totals: pd.Series) -> str:
+    """Who is the base?"""
+    return (
+        f"{words.percent(totals.one_time / totals.customers)} of the {words.count(totals.customers, 'customer')} "
+        f"bought once and have not come back so far; the {words.number(totals.repeat)} who did made "
+        f"{words.number(totals.orders - totals.customers)} repeat purchases."
+    )
+
+
+def frequency_fit(frame: pd.DataFrame) -> str:
+    """Does the model know how many come back?"""
+    if isinstance(frame, NotComputable):
+        return frame
+    worst = (frame.actual - frame.expected).abs().sum() / 2 / frame.actual.sum()
+    never = frame.iloc[0]
+    return (
+        f"The model expects {words.number(never.expected)} customers without a repeat purchase, and "
+        f"{words.number(never.actual)} were counted; it puts {words.percent(worst)} of all customers into a wrong column. "
+        "This is the past it was fitted on, so it only shows whether the shape is right."
+    )
+
+
+def backtest(test: Any, currency: str, confidence: float) -> str:
+    """How far off was the forecast, and did its interval warn of it?"""
+    if isinstance(test, NotComputable):
+        return test
+    verdict = "inside" if test.within_interval else "outside"
+    low, high, form = test.orders_low, test.orders_high, words.number
+    said = (
+        f"Fitted on orders up to {words.day(test.origin)} only, the model expected "
+        f"{words.with_interval(test.orders_expected, low, high, form, confidence=confidence)} "
+        f"repeat orders in the {words.days(test.days)} after; {words.number(test.orders_actual)} came, {verdict} that "
+        f"interval: the forecast was {off_by(test.orders_error)}."
+    )
+    if not test.within_interval:
+        said += (
+            " The model knows no seasons, campaigns or trends, and its interval does not contain them: "
+            "take this miss, not the interval, as the measure of how sure the forecasts below are."
+        )
+    if not isinstance(test.revenue_expected, NotComputable) and not isinstance(test.revenue_error, NotComputable):
+        said += (
+            f" In money it expected {words.short_money(test.revenue_expected, currency)}, and "
+            f"{words.short_money(test.revenue_actual, currency)} came ({off_by(test.revenue_error)})."
+        )
+    return said
+
+
+def off_by(error: Any) -> str:
+    """+0.083 -> "8.3 % too high"."""
+    if isinstance(error, NotComputable):
+        return error.reason
+    size = words.percent(abs(error))
+    return "right to a tenth of a per cent" if abs(error) < 0.0005 else f"{size} too {'high' if error > 0 else 'low'}"
+
+
+def concentration(frame: pd.DataFrame, *, top: float = 0.2) -> str:
+    """Do the best customers stay the best?"""
+    if isinstance(frame, NotComputable):
+        return frame
+    row = frame.loc[(frame.customers - top).abs().idxmin()]
+    return (
+        f"The top {words.percent(top, digits=0)} of customers made {words.percent(row.past, digits=0)} of the revenue "
+        f"they are ranked by; of what all those customers spent afterwards, the same people made "
+        f"{words.percent(row.later, digits=0)}. Plan with the second figure: part of being on top is luck."
+    )
+
+
+def deciles(frame: pd.DataFrame, currency: str) -> str:
+    """Who carries the value to come?"""
+    if isinstance(frame, NotComputable):
+        return frame
+    best, worst = frame.iloc[0], frame.iloc[5:]
+    return (
+        f"The best tenth, {words.count(best.customers, 'customer')} with "
+        f"{words.money(best['mean'], currency)} each on average, carries {words.percent(best.share, digits=0)} of the "
+        f"value to come; the lower half together {words.percent(worst.share.sum(), digits=0)}."
+    )
+
+
+def independence(correlation: pd.Series) -> str:
+    """May frequency and spend be modelled apart?"""
+    r = correlation.pearson
+    if pd.isna(r):
+        return "Too few repeat customers to tell whether those who buy more often also spend more an order."
+    strength = "no" if abs(r) < 0.1 else "a weak" if abs(r) < 0.3 else "a clear"
+    said = (
+        f"Among {words.count(correlation.n, 'repeat customer')} the correlation of how often and how much is "
+        f"{words.number(r, digits=2)} (95 % interval {words.number(correlation.low, digits=2)} to "
+        f"{words.number(correlation.high, digits=2)}): {strength} connection. "
+    )
+    if abs(r) < 0.1:
+        return said + "Gamma-Gamma's assumption holds well enough."
+    if abs(r) < 0.3:
+        return said + "Gamma-Gamma assumes none; values of the most frequent buyers are slightly off, totals hardly."
+    more = "low" if r > 0 else "high"
+    return said + f"Gamma-Gamma assumes none: it values the most frequent buyers too {more}. Check them by hand."
