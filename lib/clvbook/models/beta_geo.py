@@ -10,8 +10,6 @@ that lifetimes gives up with ConvergenceError ends with `convergence_.words`; a 
 a + b < 1, a = 1 or large counts; `generate_new_data` follows the model instead of merging orders by whole units.
 """
 
-from collections.abc import Callable
-
 import lifetimes
 import numpy as np
 import pandas as pd
@@ -20,6 +18,7 @@ from scipy.special import betainc, expit, xlogy
 from clvbook.models import future, newton
 
 NAMES = ["r", "alpha", "a", "b"]
+ROWS = 8192
 HINT = "recency is the time from the first order to the last, T from the first order to the period's end."
 
 
@@ -34,45 +33,54 @@ def objective(
     total = weights.sum()
     above = total - np.cumsum(np.bincount(x, weights))[:-1]  # customers with more than j repeat orders
     j = np.arange(above.size)
-    again = x > 0
-    xa, ta, Ta, wa = x[again], recency[again], T[again], weights[again]
+    ages, age = np.unique(T, return_inverse=True)
+    at_age, orders_at_age = np.bincount(age, weights), np.bincount(age, weights * x)
+    lasts, last = np.unique(recency, return_inverse=True)
+    again = np.flatnonzero(x)
+    blocks = [again[i : i + ROWS] for i in range(0, again.size, ROWS)]
+    repeaters = [(x[rows], age[rows], last[rows], weights[rows]) for rows in blocks]
 
     def at(theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         params = r, alpha, a, b = np.exp(theta)
         rj, bj, abj = 1 / (r + j), 1 / (b + j), 1 / (a + b + j)
-        u, R = alpha + T, r + x
-        wu = weights / u
-        value = above @ (np.log(r + j) - np.log1p(a * bj)) - r * (weights @ np.log1p(T / alpha))
-        value -= (weights * x) @ np.log(u)
+        u, v = alpha + ages, alpha + lasts
+        log_u, log_v, log_age = np.log(u), np.log(v), np.log1p(ages / alpha)
+        R_at_age = r * at_age + orders_at_age
+        value = above @ (np.log(r + j) - np.log1p(a * bj)) - r * (at_age @ log_age) - orders_at_age @ log_u
         g = np.array(
             [
-                above @ rj - weights @ np.log1p(T / alpha),
-                total * r / alpha - wu @ R,
+                above @ rj - at_age @ log_age,
+                total * r / alpha - R_at_age @ (1 / u),
                 -above @ abj,
                 above @ (a * bj * abj),
             ]
         )
         H = np.zeros((4, 4))
         H[0, 0] = -above @ rj**2
-        H[0, 1] = total / alpha - wu.sum()
-        H[1, 1] = (wu / u) @ R - total * r / alpha**2
+        H[0, 1] = total / alpha - at_age @ (1 / u)
+        H[1, 1] = R_at_age @ u**-2.0 - total * r / alpha**2
         H[2, 2] = H[2, 3] = above @ abj**2
         H[3, 3] = H[2, 3] - above @ bj**2
 
-        # who ordered again may have dropped out at the last order: odds exp(odds) against being active
-        ua, va, Ra, ba = alpha + Ta, alpha + ta, r + xa, b + xa - 1
-        gap, lever = np.log(ua / va), 1 / ua - 1 / va
-        odds = np.log(a) - np.log(ba) + Ra * gap
-        gone = expit(odds)
-        wg = wa * gone
-        value += wa @ np.logaddexp(0, odds)
-        J = np.array([gap, Ra * lever, np.full(gap.size, 1 / a), -1 / ba])
-        g += J @ wg
-        H += (J * (wg * (1 - gone))) @ J.T
-        H[0, 1] += wg @ lever
-        H[1, 1] -= wg @ (Ra * lever * (1 / ua + 1 / va))
-        H[2, 2] -= wg.sum() / a**2
-        H[3, 3] += wg @ (1 / ba**2)
+        # who ordered again may have dropped out at the last order: with odds exp(odds) against being active
+        for xs, age_of, last_of, w in repeaters:
+            J = np.empty((4, xs.size))  # slopes of the odds in r, alpha, a, b
+            J[0] = log_u[age_of] - log_v[last_of]
+            near, far = (1 / v)[last_of], (1 / u)[age_of]
+            J[1] = (r + xs) * (far - near)
+            J[2] = 1 / a
+            J[3] = -bj[xs - 1]
+            odds = (r + xs) * J[0] + np.log(a * bj)[xs - 1]
+            small = np.exp(-np.abs(odds))
+            gone = np.where(odds > 0, 1.0, small) / (1 + small)
+            wg = w * gone
+            value += w @ (np.maximum(odds, 0) + np.log1p(small))
+            g += J @ wg
+            H += (J * (wg * (1 - gone))) @ J.T
+            H[0, 1] += wg @ (far - near)
+            H[1, 1] -= (wg * J[1]) @ (far + near)
+            H[2, 2] -= wg.sum() / a**2
+            H[3, 3] += wg @ J[3] ** 2
 
         H = np.triu(H) + np.triu(H, 1).T
         g, H = -g / total + 2 * penalizer_coef * params, -H / total + 2 * penalizer_coef * np.eye(4)
@@ -166,7 +174,8 @@ class BetaGeoFitter(newton.NewtonFitter, lifetimes.BetaGeoFitter):
         """
         _, alpha, *_ = params = self._params()
         alive = self.conditional_probability_alive(frequency, recency, T)
-        expected = on_distinct(lambda x, T, t: future.expected_orders(params, x, alpha + T, t), frequency, T, t)
+        (x, age, ahead), which = future.distinct(frequency, T, t)
+        expected = future.expected_orders(params, x, alpha + age, ahead)[which]
         return _like(expected * alive, frequency, recency, T, t)
 
     predict = conditional_expected_number_of_purchases_up_to_time
@@ -184,9 +193,10 @@ class BetaGeoFitter(newton.NewtonFitter, lifetimes.BetaGeoFitter):
 
     def expected_number_of_purchases_up_to_time(self, t):
         """Expected repeat orders of a new customer in t after the first order: eq. (9)."""
-        params = self._params()
-        expected = on_distinct(lambda x, T, t: future.expected_orders(params, x, params[1] + T, t), 0, 0.0, t)
-        return _like(expected, t)
+        _, alpha, *_ = params = self._params()
+        (ahead,), which = future.distinct(t)
+        zeros = np.zeros(ahead.size, dtype=int)
+        return _like(future.expected_orders(params, zeros, zeros + alpha, ahead)[which], t)
 
     def probability_of_n_purchases_up_to_time(self, t, n):
         """P(a new customer makes exactly n repeat orders in t): eq. (8); t and n broadcast, n of any size."""
@@ -220,20 +230,6 @@ class BetaGeoFitter(newton.NewtonFitter, lifetimes.BetaGeoFitter):
             going = going[alive[going]]
         columns = {"frequency": frequency, "recency": recency, "T": T, "lambda": rate, "p": p, "alive": alive}
         return pd.DataFrame(columns, index=pd.RangeIndex(size, name="customer_id"))
-
-
-def on_distinct(function: Callable[..., np.ndarray], x, T, t=0.0) -> np.ndarray:
-    """`function` of each distinct (x, T, t), put back where they came from; the arguments broadcast."""
-    arrays = np.broadcast_arrays(np.asarray(x), np.asarray(T, dtype=float), np.asarray(t, dtype=float))
-    shape = arrays[0].shape
-    key, columns = np.zeros(arrays[0].size, dtype=np.int64), []
-    for array in arrays:
-        values, codes = np.unique(array.ravel(), return_inverse=True)
-        key = key * values.size + codes
-        columns.append(values)
-    distinct, which = np.unique(key, return_inverse=True)
-    codes = np.unravel_index(distinct, [values.size for values in columns])
-    return function(*(values[code] for values, code in zip(columns, codes, strict=True)))[which].reshape(shape)
 
 
 def _like(values: np.ndarray, *given) -> pd.Series | np.ndarray | float:
