@@ -116,6 +116,7 @@ def _from_lines(con: ibis.BaseBackend, rows: Table) -> tuple[Table, Table]:
     undone = refunds.group_by(seq="sale_seq").agg(back=_.pieces.sum(), refund=_.money.sum())
     sales = live.filter(~_.gives_back).left_join(undone, "seq").drop("seq_right")
     orders = sales.group_by("order_id").agg(
+        first=_.seq.min(),
         customer_id=_.customer_id.argmin(_.seq),
         paid_at=_.paid_at.min(),
         paid=_.amount.sum().cast(MONEY),
@@ -125,7 +126,7 @@ def _from_lines(con: ibis.BaseBackend, rows: Table) -> tuple[Table, Table]:
         **{name: _[name].argmin(_.seq) for name in extras if name != "items"},
     )
     whole = (_.refund > 0) & ((_.refund >= _.paid) | (_.back >= _.items))
-    orders = con.create_table(ibis.util.gen_name("invoices"), orders.mutate(undone=whole))
+    orders = con.create_table(ibis.util.gen_name("invoices"), orders.mutate(undone=whole).order_by("first"))
     fates = sales.select("seq", "order_id").inner_join(orders.select("order_id", "undone"), "order_id")
     settled = refunds.inner_join(fates.select(sale_seq="seq", undone="undone"), "sale_seq")
     settled = settled.group_by(seq="refund_seq").agg(undone=_.undone.all())
@@ -163,6 +164,6 @@ def _set_aside(rows: Table, raw: RawOrders) -> Table:
     """Rows set aside, in the order of the files, each with its reason, its place and its cells as read."""
     words = ibis.cases(*((rows.code == code, reason) for code, reason in enumerate(REASONS)))
     found = raw.placed(rows.mutate(reason=words)).inner_join(raw.cells(), "seq")
-    return found.select(
-        "reason", "source_file", "line", "order_id", "customer_id", "amount", cells="as_read"
-    ).order_by("source_file", "line")
+    return found.select("reason", "source_file", "line", "order_id", "customer_id", "amount", cells="as_read").order_by(
+        "source_file", "line"
+    )

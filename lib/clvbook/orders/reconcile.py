@@ -8,7 +8,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import ibis
 from ibis import _
 from ibis.expr.types import Table
 from pydantic import TypeAdapter

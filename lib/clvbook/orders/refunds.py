@@ -7,6 +7,7 @@ import ibis
 from ibis import _
 from ibis.expr.types import Table
 
+from clvbook.orders.parse import product
 from clvbook.orders.schema import MONEY
 
 _KEY = ["customer_id", "sku"]
@@ -33,13 +34,14 @@ def match_refunds(con: ibis.BaseBackend, lines: Table) -> Table:
             "seq", *_KEY, "paid_at", "quantity", "price", "gives_back"
         ),
     )
-    gone = con.create_table(ibis.util.gen_name("uncovered"), schema={"seq": "int64"})
+    name = ibis.util.gen_name("uncovered")
+    gone = con.create_table(name, schema={"seq": "int64"})
     unsettled = events
     while True:
         struck = con.create_table(ibis.util.gen_name("struck"), _uncovered(_running(unsettled.anti_join(gone, "seq"))))
         if not struck.count().execute():
             break
-        con.insert(gone.get_name(), struck.select("seq"))
+        con.insert(name, struck.select("seq"))
         unsettled = events.semi_join(struck.select(_KEY).distinct(), _KEY)
     return con.create_table(ibis.util.gen_name("refunds"), _allocated(_running(events.anti_join(gone, "seq"))))
 
@@ -57,8 +59,10 @@ def _running(events: Table) -> Table:
 
 def _uncovered(sums: Table) -> Table:
     """Refunds that cannot be covered: the first of each customer and item, and those too large in any case."""
-    first = sums.filter(_.returned > _.sold).group_by(_KEY).agg(
-        at=_.place.min(), settled=(_.returned + _.quantity).argmin(_.place)
+    first = (
+        sums.filter(_.returned > _.sold)
+        .group_by(_KEY)
+        .agg(at=_.place.min(), settled=(_.returned + _.quantity).argmin(_.place))
     )
     return (
         sums.filter(_.gives_back)
@@ -70,9 +74,7 @@ def _uncovered(sums: Table) -> Table:
 
 def _allocated(sums: Table) -> Table:
     """Pieces and money of each refund by sale: where their intervals on the line of pieces overlap."""
-    sales = sums.filter(~_.gives_back).select(
-        *_KEY, sale_seq="seq", sale_from=_.sold - _.quantity, sale_to="sold"
-    )
+    sales = sums.filter(~_.gives_back).select(*_KEY, sale_seq="seq", sale_from=_.sold - _.quantity, sale_to="sold")
     back = sums.filter(_.gives_back).select(
         *_KEY, "price", refund_seq="seq", back_from=_.returned + _.quantity, back_to="returned"
     )
@@ -85,5 +87,5 @@ def _allocated(sums: Table) -> Table:
         "refund_seq",
         "sale_seq",
         pieces=(_.end - _.start).cast(MONEY),
-        money=((_.end * _.price).cast(MONEY) - (_.start * _.price).cast(MONEY)).cast(MONEY),
+        money=product(_.end, _.price) - product(_.start, _.price),
     )

@@ -11,40 +11,44 @@ from ibis.expr.types import BooleanValue, IntegerValue, Table, TimestampValue, V
 
 from clvbook.errors import InputRefused
 from clvbook.orders.mapping import Mapping
-from clvbook.orders.parse import amount, customer, filled, listed, moment, status
+from clvbook.orders.parse import amount, customer, filled, listed, moment, product, status
 from clvbook.orders.read import RawOrders
-from clvbook.orders.schema import MONEY, REASONS, STATUSES
+from clvbook.orders.schema import REASONS, STATUSES
 from clvbook.settings import Settings
 
 _EARLIEST, _LATEST = date(1990, 1, 1), date(2100, 1, 1)
 _BY_STATUS = {"test": "test_order", "failed": "unpaid"}
 _BY_STATUS |= {status: status for status in ("unpaid", "closed_unpaid", "cancelled", "closed_refunded")}
+_TEXTS = ("order_id", "sku", "coupon_id", "province", "source", "remark")
+_TIMES = ("created_at", "paid_at")
+_NUMBERS = ("items", "discount", "quantity", "price", "refund")
 CODE = {reason: place for place, reason in enumerate(REASONS)}
 
 
 def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
     """Text cells to values, and the place in REASONS of the first reason that a row shows by itself (`code`)."""
-    has = set(text.columns)
-    values: dict[str, Value] = {
-        name: filled(text[name]) for name in ("order_id", "sku", "coupon_id", "province", "source", "remark") if name in has
-    }
-    values |= {name: moment(text[name], mapping, settings.timezone) for name in ("created_at", "paid_at") if name in has}
-    numbers = has & {"items", "discount", "quantity", "price", "refund"}
-    values |= {name: amount(text[name], mapping.format) for name in sorted(numbers)}
-    values["customer_id"] = customer(text.customer_id, mapping) if "customer_id" in has else ibis.null("string")
+    given = [name for name in text.columns if name not in ("file", "cells", "title", "category")]
+    text = text.select("file", "cells", **{name: filled(text[name]) for name in given})
+    values: dict[str, Value] = {name: text[name] for name in given if name in _TEXTS}
+    values |= {name: moment(text[name], mapping, settings.timezone) for name in given if name in _TIMES}
+    values |= {name: amount(text[name], mapping.format) for name in given if name in _NUMBERS}
+    values["customer_id"] = customer(text.customer_id, mapping) if "customer_id" in given else ibis.null("string")
     if mapping.level == "order":
         values["amount"] = amount(text.paid, mapping.format)
-    if "status" in has:
+    if "status" in given:
         values["status"] = status(text.status, mapping)
-    if "currency" in has:
-        values["currency"] = filled(text.currency).upper()
-    rows = text.mutate(**{f"{name}_text": text[name] for name in has & {"created_at", "refund"}}).mutate(**values)
+    if "currency" in given:
+        values["currency"] = text.currency.upper()
+    # Whether an unread cell was filled decides between "none" and "bad".
+    unread = {
+        f"{name}_unread": text[name].notnull() & values[name].isnull()
+        for name in ("created_at", "refund")
+        if name in given
+    }
+    rows = text.select("file", "cells", **values, **unread)
     if mapping.level == "line":
-        total = (rows.quantity * rows.price).try_cast(MONEY)
-        rows = rows.mutate(amount=total, gives_back=_gives_back(rows, mapping))
-    dropped = {"paid", "title", "category"} - set(values)
-    kept = rows.drop(*(name for name in dropped if name in rows.columns)).mutate(code=_code(rows, mapping, settings))
-    return kept.drop(*(name for name in kept.columns if name.endswith("_text")))
+        rows = rows.mutate(amount=product(rows.quantity, rows.price), gives_back=_gives_back(rows, mapping))
+    return rows.mutate(code=_code(rows, mapping, settings)).drop(*unread)
 
 
 def _gives_back(rows: Table, mapping: Mapping) -> BooleanValue:
@@ -72,12 +76,10 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
             refund = rows.order_id.startswith(mapping.refunds.order_id_prefix)
             holds["bad_amount"] |= refund & (rows.amount > 0)
     if "refund" in has:
-        empty = filled(rows.refund_text).isnull()
-        holds["bad_amount"] |= ~empty & (rows.refund.isnull() | (rows.refund < 0))
+        holds["bad_amount"] |= rows.refund_unread | (rows.refund < 0).fill_null(False)
     holds["bad_date"] = rows.paid_at.isnull() | _implausible(rows.paid_at)
     if "created_at" in has:
-        unread = rows.created_at.isnull() & filled(rows.created_at_text).notnull()
-        holds["bad_date"] |= unread | _implausible(rows.created_at)
+        holds["bad_date"] |= rows.created_at_unread | _implausible(rows.created_at).fill_null(False)
         # A paid_at without a time of day is that day's midnight: only an earlier day is before the order then.
         whole_day = rows.paid_at == rows.paid_at.truncate("D")
         holds["paid_before_created"] = (rows.paid_at < rows.created_at) & ~(
@@ -97,7 +99,9 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
         holds["zero_amount"] = rows.amount == 0
     if "refund" in has:
         holds["fully_refunded"] = (rows.amount > 0) & (rows.refund >= rows.amount)
-    branches = [(holds[reason].fill_null(False), ibis.literal(code, "int8")) for reason, code in CODE.items() if reason in holds]
+    branches = [
+        (holds[reason].fill_null(False), ibis.literal(code, "int8")) for reason, code in CODE.items() if reason in holds
+    ]
     return ibis.cases(*branches, else_=ibis.null("int8"))
 
 
@@ -112,7 +116,7 @@ def refuse_unknown_statuses(raw: RawOrders) -> None:
     for file, text in zip(raw.files, raw.texts, strict=True):
         if "status" in file.found:
             cells = text.select(word=text[f"c{file.found['status']}"])
-            unknown = cells.filter(status(_.word, raw.mapping).isnull()).group_by("word").agg(rows=_.count())
+            unknown = cells.filter(status(filled(_.word), raw.mapping).isnull()).group_by("word").agg(rows=_.count())
             top = unknown.order_by([ibis.desc("rows"), "word"]).limit(20).to_pyarrow().to_pylist()
             words |= {row["word"]: words.get(row["word"], 0) + row["rows"] for row in top}
     told = ", ".join(f"{word[:80]!r} ({rows:,})" for word, rows in words.items())
