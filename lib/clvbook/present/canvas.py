@@ -26,7 +26,7 @@ from clvbook.present import words
 INK, MUTED, GRID, PAPER, ACCENT, SECOND = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
 _NAMES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", ACCENT: "accent", SECOND: "second"}
 _WIDTHS = {"wide": 720, "narrow": 360}  # pixels of a page and of a phone; text has the same size on both
-_TITLE, _SMALL, _LINE = 14, 11, 19  # pixels: the title's letters, all other letters, from line to line
+_TITLE, _SMALL, _LINE = 15, 12, 20  # pixels: the title's letters, all other letters, from line to line
 
 # Blue and orange differ in lightness, too, and for every kind of colour blindness; each has more than 3:1 to its paper.
 _STYLE = """
@@ -99,11 +99,11 @@ class Pen:
         axes.xaxis.grid(True)
         axes.set_ylim(len(names) - 0.45, -0.55 if self.wide else -0.8)
         if self.wide:
-            axes.set_yticks(range(len(names)), [_cut(name, 34) for name in names])
+            axes.set_yticks(range(len(names)), [_cut(name, 32) for name in names])
         else:
             axes.set_yticks([])
             for at, name in enumerate(names):
-                axes.text(0, at - 0.42, _cut(name, 52), transform=axes.get_yaxis_transform(), va="center")
+                axes.text(0, at - 0.42, _cut(name, 46), transform=axes.get_yaxis_transform(), va="center")
         axes.tick_params(axis="y", labelcolor=INK)
         return axes
 
@@ -163,7 +163,7 @@ class Pen:
         handles, labels = zip(
             *sorted(named, key=lambda pair: not isinstance(pair[0], tuple)), strict=True
         )  # bars first
-        fits = sum(sum(map(_units, label)) * 7 + 46 for label in labels) < _WIDTHS["wide" if self.wide else "narrow"]
+        fits = sum(sum(map(_units, label)) * 7.5 + 48 for label in labels) < _WIDTHS["wide" if self.wide else "narrow"]
         columns = len(labels) if fits else 1
         self.legends.append(
             (self.figure.legend(handles, labels, loc="upper left", ncols=columns), len(labels) // columns)
@@ -171,22 +171,22 @@ class Pen:
 
     def arrange(self, title: str, width: int, height: int) -> None:
         """From the top: title, legend, panels. Texts start at the left edge, panels right of their axis' figures."""
-        lines = _wrapped(title, 84 if self.wide else 42)
+        lines = _wrapped(title, 78 if self.wide else 39)
         self.figure.text(
             0, 1 - 2 / height, "\n".join(lines), va="top", fontsize=_TITLE, weight="bold", linespacing=1.25
         )
         top = 10 + _LINE * len(lines)
         for legend, rows in self.legends:
             legend.set_bbox_to_anchor((1 / width, 1 - (top + 2) / height))
-            top += 5 + 17 * rows
+            top += 6 + 18 * rows
         left = max(_figures_width(axes) for axes, _ in self.panels)
         last = self.panels[-1][0]
         two_lines = any("\n" in label.get_text() for label in last.get_xticklabels())
         bottom = 6 + _SMALL * 1.4 * (2 if two_lines else 1) + (_LINE if last.get_xlabel() else 0)
-        right, gap = (width - 64 if self.bar else width - 18), 14
+        right, gap = (width - 64 if self.bar else width - 24), 14
         each = (height - top - bottom - gap * (len(self.panels) - 1)) / len(self.panels)
         for axes, unit in self.panels:
-            over = 24 if unit else 4
+            over = 26 if unit else 4
             box = (left / width, 1 - (top + each) / height, (right - left) / width, (each - over) / height)
             axes.set_position(box)
             self.figure.text(0, 1 - (top + 5) / height, unit, va="top", color=MUTED)
@@ -246,7 +246,7 @@ def _clean(svg: str, name: str, width: int, height: int) -> str:
     """The SVG that matplotlib wrote without what a page does not need, with our colours and the reader's fonts."""
     body = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->|<style type=.*?</style>", "", svg)
     body = body[body.index("<g id=") : body.rindex("</svg>")]
-    body = re.sub(r' id="[a-z]+[A-Za-z0-9.]*_\d+"| transform="rotate\(-0 [^)]*\)"|font-family: [^;"]*; ', "", body)
+    body = re.sub(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"| transform="rotate\(-0 [^)]*\)"|font-family: [^;"]*; ', "", body)
     body = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), body)
     body = re.sub(r"\s*\n\s*", " ", body).replace("> <", "><")
     for colour, variable in _NAMES.items():

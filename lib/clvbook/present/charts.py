@@ -135,7 +135,7 @@ def deciles(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None =
         axes = pen.axes(y=f"value, {currency}", x="tenth of customers, the most valuable first")
         bars = axes.bar(range(len(labels)), frame["value"], width=0.72, color=ACCENT)
         fitting = [share if pen.wide or len(share) < 5 else "" for share in shares]
-        axes.bar_label(bars, fitting, padding=3, color=INK)
+        axes.bar_label(bars, fitting, padding=3, color=INK, fontsize=12 if pen.wide else 10)
         axes.set_xticks(range(len(labels)), labels)
         pen.from_zero(axes, money=currency)
 
@@ -175,7 +175,7 @@ def concentration(
         f"The top {top} of customers held {words.percent(held['past'], digits=0)} of revenue in {past}; "
         f"the same customers held {words.percent(held['later'], digits=0)} in {later}."
     )
-    return draw(paint, title=title, alt=alt or f"{title}. {said}")
+    return draw(paint, title=title, alt=alt or f"{title}. {said}", height=380, narrow=400)
 
 
 def recency_frequency_map(

@@ -52,7 +52,7 @@ def _tile(tile: Tile) -> str:
     missing = isinstance(tile.value, NotComputable)
     parts = [
         f'<span class="label">{_safe(tile.label)}</span>',
-        f'<span class="{"why" if missing else "value"}">{_safe(tile.value)}</span>',
+        f'<span class="{"why" if missing else "value"}">{_safe(tile.value).replace(words.SPACE, " ")}</span>',
     ]
     if tile.detail:
         parts.append(f'<span class="detail">{_safe(tile.detail)}</span>')
