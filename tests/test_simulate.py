@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clvbook import simulate
+from clvbook import engine, simulate
 from clvbook.errors import BadParameters
 from clvbook.models import BetaGeoFitter
-from clvbook.simulate import Parameters, simulate_shop
+from clvbook.orders import clean_orders
+from clvbook.settings import load_settings
+from clvbook.simulate import Parameters, read_truth, simulate_shop
 
 DEMO = Path(__file__).parents[1] / "data" / "demo"
 KEPT = """select distinct * from '{orders}' where status in ('paid', 'shipped', 'completed', 'part_refunded')
@@ -80,6 +82,16 @@ def test_what_is_planted_is_in_the_file(demo):
         count(folder, "status = 'part_refunded' and 0 < refund and refund < paid", "count(distinct order_id)")
         == (planted["part_refunded"])
     )
+
+
+def test_reading_and_cleaning_the_demo_finds_what_the_truth_says():
+    settings = load_settings(DEMO.parents[1] / "params" / "demo.yml", {"orders": str(DEMO / "orders.csv.gz")})
+    found = clean_orders(engine.connect(settings), settings).reconciliation
+    for name, said in read_truth(DEMO).check.items():
+        value = getattr(found, name)
+        if name.startswith(("paid", "net", "refunded")):
+            value = float(value)
+        assert (str(value) if name.endswith("_order") else value) == said, name
 
 
 def test_purchases_are_the_customer_days_of_the_kept_orders(demo):
