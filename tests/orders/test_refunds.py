@@ -79,7 +79,7 @@ def test_nobody_and_others_are_no_match(con):
         ("b", "x", 1, -1, 1),
         ("a", "y", 1, -1, 1),
     ]
-    assert matched(con, lines) == []
+    assert matched(con, [*lines, ("a", "y", 1, -1, 1)]) == []
 
 
 def test_money_of_a_split_refund_adds_up_to_the_last_digit(con):

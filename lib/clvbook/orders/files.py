@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -115,9 +115,12 @@ def _not_utf8(path: Path, line: int) -> InputRefused:
     return InputRefused(f"{path}:{line}: is not UTF-8 text", 'save the file as "CSV UTF-8"')
 
 
-def _cells(stream: BinaryIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
+def _text(path: Path) -> TextIO:
+    return io.TextIOWrapper(_open(path), encoding="utf-8-sig", newline="")
+
+
+def _cells(text: TextIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
     """Each record that is not blank, with the line it begins on: slow, exact, one at a time."""
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     if mapping.format.delimiter == "whitespace":
         for number, line in enumerate(text, 1):
             if cells := [cell for cell in re.split(f"{SPACES}+", line) if cell]:
@@ -133,8 +136,8 @@ def _cells(stream: BinaryIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]
 
 def _header(path: Path, mapping: Mapping) -> list[str]:
     try:
-        with _open(path) as stream:
-            return next(_cells(stream, mapping))[1]
+        with _text(path) as text:
+            return next(_cells(text, mapping))[1]
     except StopIteration:
         raise InputRefused(f"{path}: holds blank lines only", "export the orders again") from None
     except csv.Error as error:
@@ -145,8 +148,8 @@ def recounted(file: OrderFile, mapping: Mapping) -> OrderFile:
     """The file with its rows and the shifts from row to line as they are, read record by record."""
     rows, shifts, begins, width = 0, [], 0, len(file.header)
     try:
-        with _open(file.path) as stream:
-            records = _cells(stream, mapping)
+        with _text(file.path) as text:
+            records = _cells(text, mapping)
             next(records)
             for begins, cells in records:
                 if len(cells) != width and cells[width:] != [""]:

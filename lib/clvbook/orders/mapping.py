@@ -80,6 +80,8 @@ class Mapping(_Strict):
         needed |= {"order_id"} if self.order_id == "column" else set()
         if missing := sorted(needed - set(self.required)) + sorted(set(self.required) - set(self.columns)):
             raise ValueError(f"{', '.join(missing)}: must stand under both `required` and `columns`")
+        if self.level == "order" and self.order_id == "column" and self.duplicates == "keep":
+            raise ValueError("duplicates: orders with a number stand once; write drop")
         if self.default_status not in STATUSES:
             raise ValueError(f"default_status: {self.default_status} is no status")
         return self

@@ -60,13 +60,19 @@ class Reconciliation:
         return self
 
     def as_dict(self) -> dict[str, Any]:
-        """The reconciliation for JSON: money as text with every digit, days as YYYY-MM-DD."""
+        """The reconciliation to be stored: money as text with every digit, days as YYYY-MM-DD."""
         return TypeAdapter(Reconciliation).dump_python(self, mode="json")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Reconciliation":
         """What `as_dict` gave, back again."""
         return TypeAdapter(Reconciliation).validate_python(values)
+
+    def as_numbers(self) -> dict[str, Any]:
+        """The reconciliation as `clvbook check --json` prints it: money as numbers, exact to 15 figures."""
+        money = {name: float(value) for name, value in vars(self).items() if isinstance(value, Decimal)}
+        by_reason = {reason: float(paid) for reason, paid in self.paid_quarantined_by_reason.items()}
+        return {**self.as_dict(), **money, "paid_quarantined_by_reason": by_reason}
 
     @property
     def share_set_aside(self) -> float:
