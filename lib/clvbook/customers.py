@@ -2,7 +2,7 @@
 
 in:  orders — customer_id, day, net, and optionally source (Ibis; kept orders, one row an order)
 out: customers — customer_id, first_day, last_day, frequency, recency, T, monetary_value, revenue, first_amount, source
-     cells     — frequency, recency, T, weight
+     cells     — frequency, recency, T, weight, spend
 
 Everything is an Ibis expression in days: the engine computes it, whatever the engine is. The convention is that of
 lifetimes' `summary_data_from_transaction_data`: a purchase is a customer-day, the first one is not a repeat.
@@ -60,8 +60,15 @@ def summarise(days: ibis.Table, *, as_of: date) -> ibis.Table:
 
 
 def cells(customers: ibis.Table) -> ibis.Table:
-    """Distinct (frequency, recency, T) with `weight`, the number of customers who share them, in a fixed order."""
-    return customers.group_by(CELL).aggregate(weight=_.count()).order_by(CELL)
+    """Distinct (frequency, recency, T) in a fixed order, with weight, the number of customers who share them, and
+    spend, the sum of their monetary_value. Where `with_future` added columns, their sums too.
+    """
+    # summed as decimals: a sum of floats would depend on the order in which the engine's threads meet them
+    exact = {"spend": _.monetary_value.cast("decimal(38,9)").sum().cast("float64")}
+    if "future_orders" in customers.columns:
+        exact["future_orders"] = _.future_orders.sum()
+        exact["future_revenue"] = _.future_revenue.cast("decimal(38,9)").sum().cast("float64")
+    return customers.group_by(CELL).aggregate(weight=_.count(), **exact).order_by(CELL)
 
 
 def spend_cells(customers: ibis.Table) -> ibis.Table:

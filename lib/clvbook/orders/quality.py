@@ -57,6 +57,19 @@ def fates(reconciliation: Reconciliation) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["fate", "rows", "money"])
 
 
+def rows_by_fate(reconciliation: Reconciliation) -> pd.DataFrame:
+    """Where the rows went, for a chart: reason (a label), rows, kept (True for what counts in the report)."""
+    r = reconciliation
+    counted = [
+        ("kept, with a customer", r.rows_kept),
+        ("kept for totals only", r.rows_without_customer),
+        ("refunds of kept orders", r.rows_refund),
+    ]
+    lines = [(label, rows, True) for label, rows in counted if rows]
+    lines += [(row.reason.replace("_", " "), row.rows, False) for row in reasons(r).itertuples()]
+    return pd.DataFrame(lines, columns=["reason", "rows", "kept"])
+
+
 def reasons(reconciliation: Reconciliation) -> pd.DataFrame:
     """Rows set aside by reason, most first: reason (its name), meaning, rows, money (paid, signed as in the file)."""
     r = reconciliation

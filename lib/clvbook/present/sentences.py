@@ -5,7 +5,9 @@ in: reconciliations, back-tests and frames; out: `Prose`, plain sentences that d
 A sentence that needs a figure which is `NotComputable` becomes "Not computable: <reason>."
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from html import escape
 from typing import Any
 
@@ -36,6 +38,24 @@ def say(*sentences: str | NotComputable, banner: bool = False) -> Prose:
         f"Not computable: {s.reason}." if isinstance(s, NotComputable) else words.text(s) for s in sentences if s != ""
     )
     return Prose(" ".join(told), banner=banner)
+
+
+def tells(sentence: Callable[..., str]) -> Callable[..., str | NotComputable]:
+    """A sentence about something that is `NotComputable` is its reason."""
+
+    @wraps(sentence)
+    def told(*about: Any, **more: Any) -> str | NotComputable:
+        missing = [one for one in about if isinstance(one, NotComputable)]
+        return missing[0] if missing else sentence(*about, **more)
+
+    return told
+
+
+def level(low: Any, high: Any, form: words.Form, *, confidence: float) -> str:
+    """How sure a figure is, for the line under a tile: "95 % interval ¥1.15–1.26 million"."""
+    if isinstance(low, NotComputable):
+        return f"no interval: {low.reason}"
+    return f"{words.percent(confidence, digits=0)} interval {words.interval(low, high, form)}"
 
 
 def accounted(reconciliation: Any, currency: str) -> str:
@@ -108,49 +128,45 @@ def carries(support: pd.DataFrame) -> str:
     return f"Not met: {lacks}. Figures that rest on it are missing with that reason, or need a reader's caution."
 
 
-def base(totals: pd.Series) -> str:
+def base(counts: Any) -> str:
     """Who is the base?"""
     return (
-        f"{words.percent(totals.one_time / totals.customers)} of the {words.count(totals.customers, 'customer')} "
-        f"bought once and have not come back so far; the {words.number(totals.repeat)} who did made "
-        f"{words.number(totals.orders - totals.customers)} repeat purchases."
+        f"{words.percent(counts.one_time / counts.customers)} of the {words.count(counts.customers, 'customer')} "
+        f"bought once and have not come back so far; the {words.number(counts.repeat_customers)} who did made "
+        f"{words.number(counts.purchases - counts.customers)} repeat purchases."
     )
 
 
+@tells
 def frequency_fit(frame: pd.DataFrame) -> str:
     """Does the model know how many come back?"""
-    if isinstance(frame, NotComputable):
-        return frame
     worst = (frame.actual - frame.expected).abs().sum() / 2 / frame.actual.sum()
     never = frame.iloc[0]
     return (
         f"The model expects {words.number(never.expected)} customers without a repeat purchase, and "
-        f"{words.number(never.actual)} were counted; it puts {words.percent(worst)} of all customers into a wrong column. "
-        "This is the past it was fitted on, so it only shows whether the shape is right."
+        f"{words.number(never.actual)} were counted; it puts {words.percent(worst)} of all customers into a wrong "
+        "column. This is the past it was fitted on, so it only shows whether the shape is right."
     )
 
 
+@tells
 def backtest(test: Any, currency: str, confidence: float) -> str:
     """How far off was the forecast, and did its interval warn of it?"""
-    if isinstance(test, NotComputable):
-        return test
-    verdict = "inside" if test.within_interval else "outside"
     low, high, form = test.orders_low, test.orders_high, words.number
     said = (
-        f"Fitted on orders up to {words.day(test.origin)} only, the model expected "
-        f"{words.with_interval(test.orders_expected, low, high, form, confidence=confidence)} "
-        f"repeat orders in the {words.days(test.days)} after; {words.number(test.orders_actual)} came, {verdict} that "
-        f"interval: the forecast was {off_by(test.orders_error)}."
+        f"Fitted on orders up to {words.day(test.origin)} only, the model expected {form(test.orders_expected)} repeat "
+        f"orders in the {words.days(test.days)} after ({level(low, high, form, confidence=confidence)}). "
+        f"{form(test.orders_actual)} came: the forecast was {off_by(test.orders_error)}."
     )
-    if not test.within_interval:
-        said += (
-            " The model knows no seasons, campaigns or trends, and its interval does not contain them: "
-            "take this miss, not the interval, as the measure of how sure the forecasts below are."
-        )
-    if not isinstance(test.revenue_expected, NotComputable) and not isinstance(test.revenue_error, NotComputable):
+    if not isinstance(test.revenue_error, NotComputable):
         said += (
             f" In money it expected {words.short_money(test.revenue_expected, currency)}, and "
             f"{words.short_money(test.revenue_actual, currency)} came ({off_by(test.revenue_error)})."
+        )
+    if test.within_interval is False:
+        said += (
+            " What came lies outside the interval: the model knows no seasons, campaigns or trends, and its intervals "
+            "hold none. Take the miss, not the interval, as the measure of how sure the forecasts on this page are."
         )
     return said
 
@@ -163,10 +179,9 @@ def off_by(error: Any) -> str:
     return "right to a tenth of a per cent" if abs(error) < 0.0005 else f"{size} too {'high' if error > 0 else 'low'}"
 
 
+@tells
 def concentration(frame: pd.DataFrame, *, top: float = 0.2) -> str:
     """Do the best customers stay the best?"""
-    if isinstance(frame, NotComputable):
-        return frame
     row = frame.loc[(frame.customers - top).abs().idxmin()]
     return (
         f"The top {words.percent(top, digits=0)} of customers made {words.percent(row.past, digits=0)} of the revenue "
@@ -175,10 +190,9 @@ def concentration(frame: pd.DataFrame, *, top: float = 0.2) -> str:
     )
 
 
+@tells
 def deciles(frame: pd.DataFrame, currency: str) -> str:
     """Who carries the value to come?"""
-    if isinstance(frame, NotComputable):
-        return frame
     best, worst = frame.iloc[0], frame.iloc[5:]
     return (
         f"The best tenth, {words.count(best.customers, 'customer')} with "
@@ -204,3 +218,86 @@ def independence(correlation: pd.Series) -> str:
         return said + "Gamma-Gamma assumes none; values of the most frequent buyers are slightly off, totals hardly."
     more = "low" if r > 0 else "high"
     return said + f"Gamma-Gamma assumes none: it values the most frequent buyers too {more}. Check them by hand."
+
+
+@tells
+def value(worth: Any, counts: Any, settings: Any) -> str | NotComputable:
+    """What is the base worth?"""
+    if isinstance(worth.expected, NotComputable):
+        return worth.expected
+    short, margin = words.short_money_in(settings.currency), settings.margin_rate
+    profit = (
+        "margin_rate is not set, so this is revenue and not profit."
+        if margin is None
+        else f"At a margin of {words.percent(margin)} that is {short(worth.expected * margin)} of profit."
+    )
+    return (
+        f"The {words.count(counts.customers, 'customer')} of today are expected to spend {short(worth.expected)} in "
+        f"the next {words.days(settings.horizon_days)}, discounted at {words.percent(settings.annual_discount_rate)} a "
+        f"year ({level(worth.low, worth.high, short, confidence=settings.confidence)}; it holds the uncertainty of the "
+        f"models' parameters only). {profit} Customers still to be won are not in it."
+    )
+
+
+@tells
+def miss(test: Any) -> str:
+    """The back-test in half a sentence, for the head of a page."""
+    made = f"In the back-test below, a forecast made {words.days(test.days)} ago was {off_by(test.orders_error)} in"
+    if isinstance(test.revenue_error, NotComputable):
+        return f"{made} orders."
+    return f"{made} orders and {off_by(test.revenue_error)} in revenue: plan with a margin of that size."
+
+
+def one_time_buyers(counts: Any) -> str:
+    """What the model cannot say of customers with one purchase."""
+    return (
+        "BG/NBD gives every one-time buyer a P(alive) of 100 %: it lets a customer leave only after a repeat purchase. "
+        f"Here that is {words.percent(counts.one_time / counts.customers)} of the base, "
+        f"{words.count(counts.one_time, 'customer')}. Their silence does count, through ever fewer expected purchases: "
+        "judge them by expected purchases or value and never by P(alive)."
+    )
+
+
+@tells
+def new_customer(new: Any, currency: str, settings: Any) -> str | NotComputable:
+    """What may a new customer cost?"""
+    if isinstance(new.revenue, NotComputable):
+        return new.revenue
+    said = (
+        f"After the first order a new customer is expected to make {words.number(new.orders, digits=2)} more purchases "
+        f"in {words.days(settings.horizon_days)}, worth {words.money(new.revenue, currency)} of discounted revenue "
+        f"({words.money(new.spend, currency)} each)"
+    )
+    if settings.margin_rate is None:
+        return f"{said}. What may be paid to win one depends on the margin: margin_rate is not set."
+    return (
+        f"{said}, {words.money(new.profit, currency)} of it margin. Winning a customer pays if it costs less than that "
+        "and the margin of the first order together."
+    )
+
+
+@tells
+def groups(frame: pd.DataFrame, by: str, currency: str) -> str:
+    """Do groups differ by more than chance?"""
+    frame = frame[frame.customers > 1].sort_values("value", ascending=False)
+    if len(frame) < 2:
+        return f"There is one {by} only: nothing to compare."
+    best, worst = frame.iloc[0], frame.iloc[-1]
+    apart = best.low > worst.high
+    told = (
+        f"Customers from {words.text(best[by])} are worth {words.money(best.value, currency)}, those from "
+        f"{words.text(worst[by])} {words.money(worst.value, currency)}"
+    )
+    if apart:
+        return f"{told}; their intervals do not overlap. Older groups had more time to spend: compare like with like."
+    return f"{told}; the intervals overlap, so the order of the list may be chance."
+
+
+def how_to_use_the_list(settings: Any) -> str:
+    """What stands in tables/customers, and what it is for."""
+    money = "residual_revenue" + ("" if settings.margin_rate is None else " and residual_profit")
+    return (
+        f"tables/customers has a row for each customer, the most valuable first, with P(alive), expected purchases and "
+        f"{money} of the next {words.days(settings.horizon_days)}. It ranks whom to look after; whether a message or a "
+        "coupon changes what they do is another question, which only a campaign with a holdout answers."
+    )

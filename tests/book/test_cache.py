@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from clvbook import cache
+from clvbook.book import cache
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,21 @@ class Kpi:
     value: float | NotComputable
     text: str
     unit: str = ""
-    low: float | None = None
-    high: float | None = None
+    low: float | NotComputable | None = None
+    high: float | NotComputable | None = None
 
     def as_json(self) -> dict[str, Any]:
         """`value` null goes with a `reason`."""
         reason = self.value.reason if isinstance(self.value, NotComputable) else None
-        return {**asdict(self), "value": None if reason else _number(self.value), "reason": reason}
+        numbers = {name: _number(getattr(self, name)) for name in ("value", "low", "high")}
+        return {
+            "name": self.name,
+            "label": self.label,
+            "text": self.text,
+            "unit": self.unit,
+            **numbers,
+            "reason": reason,
+        }
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,8 @@ class Forecast:
     first: date
     last: date
     value: float
-    low: float
-    high: float
+    low: float | NotComputable
+    high: float | NotComputable
 
     def as_json(self) -> dict[str, Any]:
         """The design's names: made_on, from, to."""
@@ -67,7 +75,9 @@ class Forecast:
         }
 
 
-def _number(value: Any) -> float | int:
+def _number(value: Any) -> float | int | None:
+    if value is None or isinstance(value, NotComputable):
+        return None
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a figure; a figure that cannot be computed is a NotComputable")

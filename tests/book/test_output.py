@@ -6,7 +6,7 @@ import ibis
 import pandas as pd
 import pytest
 
-from clvbook import output
+from clvbook.book import output
 from clvbook.errors import NotComputable
 
 HOSTILE = ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", " =1", "plain", None, '"quoted", 中文']

@@ -31,7 +31,7 @@ def digest(path: Path) -> str:
 def source_digest() -> str:
     """SHA-256 over clvbook's own source and mappings, so that no table outlives the code that made it."""
     whole = hashlib.sha256()
-    root = Path(__file__).parent
+    root = Path(__file__).parents[1]
     for path in sorted([*root.rglob("*.py"), *root.rglob("*.yml")]):
         whole.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()

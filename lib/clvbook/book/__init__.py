@@ -1,0 +1,43 @@
+"""What each notebook opens: settings in, the month's tables, models and figures out, each computed once.
+
+in:  a `Settings`, or the names and values of a notebook's parameters
+out: `Book`: orders, customers and cells (orders.py), models and value (value.py), and what a notebook leaves behind
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ibis
+import pandas as pd
+
+from clvbook.book import output
+from clvbook.book.value import ValueBook
+from clvbook.settings import Settings, make_settings
+
+
+def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
+    """Open the book of one shop and month.
+
+    A notebook hands over its own names, `open_book(globals())`: those that settings.py knows are taken and checked.
+    Errors: BadParameters; InputRefused where the order files cannot be read or do not reconcile.
+    """
+    if isinstance(parameters, Settings):
+        return Book(parameters)
+    known = {name: parameters[name] for name in Settings.model_fields if name in parameters}
+    return Book(make_settings(known, source="the notebook's parameters"))
+
+
+class Book(ValueBook):
+    """One shop, one month."""
+
+    def save_table(self, name: str, table: ibis.Table | pd.DataFrame) -> None:
+        """Write a table into the run's tables/; outside a run nothing is written. See `output.save_table`."""
+        output.save_table(self.con, table, name)
+
+    def kpi(self, name: str, label: str, value: Any, form: Callable[[Any], str], **more: Any) -> output.Kpi:
+        """A figure of the month: `form` makes its text, as it makes the text on the page."""
+        return output.Kpi(name, label, value, form(value), **more)
+
+    def finish(self, notebook: str, *, kpis=(), checks=None, forecasts=()) -> output.EndMark:
+        """The end mark, to be shown by a notebook's last cell."""
+        return output.EndMark(notebook, list(kpis), dict(checks or {}), list(forecasts))

@@ -1,0 +1,163 @@
+"""The part of the book that stands before any model: orders, customers and cells of one shop and month.
+
+in:  Settings; out: `OrdersBook`, whose attributes are tables (Ibis over Parquet) and small pandas frames
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+import ibis
+import pandas as pd
+from ibis import _
+
+from clvbook import customers as people
+from clvbook.book.cache import Cache, digest
+from clvbook.engine import connect
+from clvbook.errors import InputRefused
+from clvbook.orders import Reconciliation, clean_orders, last_complete_month, quality
+from clvbook.settings import Settings, home, month_end
+
+CLEANING = {"mapping", "data_through", "timezone", "currency", "non_product"}  # what the cleaned orders depend on
+
+
+class OrdersBook:
+    """Orders, customers and cells of one month. Attributes are computed when first asked for and kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.con = connect(settings)
+        self.inputs = [
+            {"path": _shown(path), "sha256": digest(path), "bytes": path.stat().st_size}
+            for path in settings.order_files
+        ]
+        content = {
+            "inputs": self.inputs,
+            **settings.model_dump(include=CLEANING),
+        }
+        self._shelf = Cache(self.con, settings.shop, content)
+        self.settings = settings
+        self.month = settings.month or last_complete_month(self.reconciliation.last_order, settings)
+        self.as_of = month_end(self.month)
+        self.settings = settings.model_copy(update={"month": self.month})
+        if "currency" not in settings.model_fields_set and self.reconciliation.quarantined.get("other_currency"):
+            raise InputRefused(
+                f"{self.reconciliation.quarantined['other_currency']:,} rows are not in {settings.currency}",
+                f"write `currency: {settings.currency}` into the parameters: orders in another one are then set aside",
+            )
+        if self.reconciliation.first_order > self.as_of:
+            raise InputRefused(
+                f"0 of {self.reconciliation.orders_kept:,} kept orders were paid up to the end of {self.month}; "
+                f"the first was on {self.reconciliation.first_order}",
+                "choose a later month",
+            )
+
+    @cached_property
+    def reconciliation(self) -> Reconciliation:
+        """Rows and money of everything read: what was kept, and what became of the rest."""
+        return Reconciliation.from_dict(
+            self._shelf.json("reconciliation", lambda: self._cleaned.reconciliation.as_dict())
+        )
+
+    @cached_property
+    def kept_orders(self) -> ibis.Table:
+        """Every kept order, with and without a customer, also those paid after the month's end."""
+        return self._shelf.table("orders", lambda: self._cleaned.orders)
+
+    @cached_property
+    def set_aside(self) -> ibis.Table:
+        """Every row set aside, with its reason, file and line."""
+        return self._shelf.table("set_aside", lambda: self._cleaned.set_aside)
+
+    @cached_property
+    def _cleaned(self):
+        cleaned = clean_orders(self.con, self.settings)
+        cleaned.reconciliation.check()
+        return cleaned
+
+    @cached_property
+    def orders(self) -> ibis.Table:
+        """The kept orders that the month sees: paid up to its last day."""
+        return self.kept_orders.filter(_.day <= self.as_of)
+
+    @cached_property
+    def not_yet(self) -> int:
+        """Kept orders paid after the month's end: not yet there, and not set aside."""
+        return int(self.con.execute(self.kept_orders.filter(_.day > self.as_of).count()))
+
+    @cached_property
+    def fates(self) -> pd.DataFrame:
+        """What became of every row and every cent; see `quality.fates`."""
+        return quality.fates(self.reconciliation)
+
+    @cached_property
+    def rows_by_fate(self) -> pd.DataFrame:
+        """Rows kept and set aside, for a chart; see `quality.rows_by_fate`."""
+        return quality.rows_by_fate(self.reconciliation)
+
+    @cached_property
+    def reasons(self) -> pd.DataFrame:
+        """Rows set aside by reason; see `quality.reasons`."""
+        return quality.reasons(self.reconciliation)
+
+    @cached_property
+    def daily(self) -> pd.DataFrame:
+        """Orders of each calendar day; see `quality.by_day`."""
+        return quality.by_day(self.orders, as_of=self.as_of)
+
+    @cached_property
+    def gaps(self) -> pd.DataFrame:
+        """Runs of days without orders that chance does not explain; see `quality.gaps`."""
+        return quality.gaps(self.daily)
+
+    @cached_property
+    def monthly(self) -> pd.DataFrame:
+        """Orders, money and identity of each month; see `quality.by_month`."""
+        return quality.by_month(self.orders, as_of=self.as_of)
+
+    @property
+    def this_month(self) -> pd.Series:
+        """The report month's row of `monthly`; zeros where nothing was sold."""
+        return self.monthly.set_index("month").reindex([self.month]).fillna(0).iloc[0]
+
+    @property
+    def identified_share(self) -> float:
+        """Orders that name their customer, as a share of those up to the month's end."""
+        return float(self.monthly.identified.sum() / self.monthly.orders.sum())
+
+    @cached_property
+    def support(self) -> pd.DataFrame:
+        """What the month's data can carry; see `quality.support`."""
+        return quality.support(
+            customers=int(self.cells.weight.sum()),
+            repeat_customers=int(self.cells.weight[self.cells.frequency > 0].sum()),
+            three_or_more=int(self.cells.weight[self.cells.frequency >= 2].sum()),
+            days=len(self.daily),
+            days_since_last=int((self.daily.day.max() - self.daily[self.daily.orders > 0].day.max()).days),
+            identified_share=self.identified_share,
+            min_customers=self.settings.min_customers,
+            min_repeat_customers=self.settings.min_repeat_customers,
+            horizon_days=self.settings.horizon_days,
+        )
+
+    @cached_property
+    def purchases(self) -> ibis.Table:
+        """Customer-days up to the month's end; see `customers.customer_days`."""
+        return self._month_shelf.table("purchases", lambda: people.customer_days(self.orders, as_of=self.as_of))
+
+    @cached_property
+    def customers(self) -> ibis.Table:
+        """One row a customer as of the month's end; see `customers.summarise`."""
+        return self._month_shelf.table("customers", lambda: people.summarise(self.purchases, as_of=self.as_of))
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Distinct (frequency, recency, T) and their weight."""
+        return people.cells(self.customers).to_pandas()
+
+    @cached_property
+    def _month_shelf(self) -> Cache:
+        return Cache(self.con, self.settings.shop, {"orders": self._shelf.folder.name, "month": self.month})
+
+
+def _shown(path: Path) -> str:
+    """A path as manifests print it: from the project's folder, else the name alone; never this machine's folders."""
+    return str(path.relative_to(home())) if path.is_relative_to(home()) else path.name
