@@ -125,10 +125,9 @@ class BetaGeoFitter(newton.NewtonFitter, lifetimes.BetaGeoFitter):
         self._scale = 1.0 / T.max()
         x, t_x, age, n = newton.merge_rows(weights, x=frequency, recency=recency * self._scale, T=T * self._scale)
         at = objective(x, t_x, age, n, self.penalizer_coef)
-        if initial_params is None:
-            rate = ((x @ n) + 0.5) / max(age @ n, 1e-9)
-            initial_params = np.log([0.5, 0.5 / rate, 0.5, 2.0])
-        best = newton.search(at, initial_params, tol=tol, verbose=verbose, **kwargs)
+        usual = np.log([0.5, 0.5 * (age @ n) / (x @ n + 0.5), 0.5, 2.0])
+        start = usual if initial_params is None else initial_params
+        best = newton.search(at, start, around=usual, tol=tol, verbose=verbose, **kwargs)
 
         self.params_ = pd.Series(np.exp(best.theta) / [1, self._scale, 1, 1], index=NAMES)
         self.data = pd.DataFrame({"frequency": frequency, "recency": recency, "T": T, "weights": weights}, index=index)
@@ -138,25 +137,27 @@ class BetaGeoFitter(newton.NewtonFitter, lifetimes.BetaGeoFitter):
         return self
 
     def _judge(self, best: newton.Optimum, tol: float, customers: float, repeaters: int) -> newton.Convergence:
+        a, b = self.params_["a"], self.params_["b"]
+        leaving = a / (a + b)  # mean chance of dropping out after an order; known to a factor exp(2 * error)
+        error = newton.standard_errors(best.hessian, customers, np.array([0, 0, 1, -1]) * (1 - leaving))[0]
+
         def words(weak: tuple[str, ...]) -> str:
-            a, b = self.params_["a"], self.params_["b"]
             if not repeaters:
                 return "Nobody has ordered a second time: neither the rate of orders nor dropout can be told."
-            if "a" in weak and a / (a + b) < 1e-3:
+            if {"a", "b"} & set(weak) and (leaving < 1e-3 or error > 0.5):
                 return (
-                    "Dropout is not visible in these data: the model takes every customer as staying for good, so "
-                    "expected orders far ahead are an upper bound, and their intervals cannot be computed."
+                    "Dropout is not visible in these data yet: the model takes nearly every customer as staying for "
+                    "good, so orders far ahead are an upper bound rather than a forecast, without intervals."
                 )
-            if set(weak) == {"a", "b"}:
+            if set(weak) <= {"a", "b"}:
                 return (
-                    f"Only the mean chance of dropping out after an order, {a / (a + b):.1%}, is determined by the "
-                    "data, not how it differs between customers: expected orders can be used, their intervals cannot "
-                    "be computed."
+                    f"Only the mean chance of dropping out after an order, {leaving:.1%}, is determined by the data, "
+                    "not how it differs between customers: use the expected orders, without intervals."
                 )
-            if set(weak) == {"r", "alpha"}:
+            if set(weak) <= {"r", "alpha"}:
                 return (
                     "Only the mean order rate is determined by the data, not how it differs between customers: "
-                    "expected orders can be used with care, their intervals cannot be computed."
+                    "use the expected orders with care, without intervals."
                 )
             return f"The data do not determine {', '.join(weak)}: use the forecast with care, without intervals."
 
@@ -208,7 +209,7 @@ class BetaGeoFitter(newton.NewtonFitter, lifetimes.BetaGeoFitter):
         counts = up_to(np.log(r + j) - np.log1p(j)) - r * np.log1p(t / alpha) + xlogy(n, t / (alpha + t))
         at_least_n = np.where(n > 0, betainc(np.maximum(n, 1), r, t / (alpha + t)), 0.0)
         leaves = a / (b + np.maximum(n, 1) - 1)  # E[p (1 - p)^(n-1)] over E[(1 - p)^n]
-        return (np.exp(stays + counts) + np.exp(stays) * leaves * at_least_n)[()]
+        return np.minimum(np.exp(stays + counts) + np.exp(stays) * leaves * at_least_n, 1.0)[()]
 
     def generate_new_data(self, size: int = 1, seed: int | None = None) -> pd.DataFrame:
         """Simulate `size` customers of the ages in `data` (over again where there are more): columns as lifetimes.

@@ -104,12 +104,11 @@ class GammaGammaFitter(newton.NewtonFitter, lifetimes.GammaGammaFitter):
         newton.check_rows(rules, HINT)
         x_cells, m_cells, n = newton.merge_rows(weights, x=x, m=m)
         at = objective(x_cells, m_cells, n, self.penalizer_coef)
-        if initial_params is None:
-            initial_params = np.log([1.0, 2.0, (m_cells @ n) / n.sum()])
-        best = newton.search(at, initial_params, tol=tol, verbose=verbose, **kwargs)
-        held = bool(q_constraint and best.theta[1] < 0)
-        if held:
-            best = _hold_q(at, best, tol=tol, verbose=verbose, **kwargs)
+        usual = np.log([1.0, 2.0, (m_cells @ n) / n.sum()])
+        start = usual if initial_params is None else initial_params
+        best = newton.search(at, start, around=usual, tol=tol, verbose=verbose, **kwargs)
+        if q_constraint and best.theta[1] < 0:
+            best = _hold_q(at, usual, tol=tol, verbose=verbose, **kwargs)
 
         self.params_ = pd.Series(np.exp(best.theta), index=NAMES)
         self.data = pd.DataFrame({"monetary_value": m, "frequency": x, "weights": weights}, index=index)
@@ -119,9 +118,11 @@ class GammaGammaFitter(newton.NewtonFitter, lifetimes.GammaGammaFitter):
         return self
 
     def _words(self, weak: tuple[str, ...]) -> str:
+        if self.params_["q"] == 1:
+            return "q is held at 1 by q_constraint: spend has no finite mean, and its intervals cannot be computed."
         return (
             f"The data do not determine {', '.join(weak)} (amounts of one customer, or of all, hardly differ, or there "
-            "are too few): expected spend is close to each customer's own mean; its interval cannot be computed."
+            "are too few): expected spend is close to each customer's own mean; use it without an interval."
         )
 
     def population_mean_spend(self) -> float | NotComputable:
@@ -184,8 +185,8 @@ def _no_mean(q: float) -> str:
     return f"spend has no finite mean (q = {q:.3g}, which must be above 1: a few orders hold most of the money)"
 
 
-def _hold_q(at: newton.Objective, free: newton.Optimum, **options) -> newton.Optimum:
-    """The best fit with q = 1. The slope in q is left out of the gradient: there the bound holds, not the data."""
+def _hold_q(at: newton.Objective, usual: np.ndarray, **options) -> newton.Optimum:
+    """The best fit with q = 1, where the bound holds q and not the data: the slope in q is no part of its gradient."""
     rest = np.array([0, 2])
 
     def embed(theta: np.ndarray) -> np.ndarray:
@@ -195,6 +196,7 @@ def _hold_q(at: newton.Objective, free: newton.Optimum, **options) -> newton.Opt
         value, g, H = at(embed(theta))
         return value, g[rest], H[np.ix_(rest, rest)]
 
-    best = newton.search(within, free.theta[rest], **options)
+    best = newton.search(within, usual[rest], around=usual[rest], **options)
     value, _, hessian = at(embed(best.theta))
-    return newton.Optimum(embed(best.theta), value, best.gradient, hessian, best.iterations)
+    cornered = np.array([best.cornered[0], True, best.cornered[1]])
+    return newton.Optimum(embed(best.theta), value, best.gradient, hessian, best.iterations, cornered)

@@ -15,6 +15,7 @@ from clvbook.errors import InputRefused, NotComputable
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
+WALL = 14.0  # how far a log-parameter may run from its usual place: a factor of a million
 WIDE = 2.0  # a standard error of a log-parameter above this: its 95 % interval spans a factor of 50 each way
 
 
@@ -41,13 +42,17 @@ class Convergence:
 
 @dataclass(frozen=True)
 class Optimum:
-    """Where the search ended: log-parameters, mean negative log-likelihood, its gradient and Hessian there."""
+    """Where the search ended: log-parameters, mean negative log-likelihood, its gradient and Hessian there.
+
+    `cornered` marks log-parameters that ran into the wall; the gradient has the wall's push in it, the rest has not.
+    """
 
     theta: np.ndarray
     value: float
     gradient: np.ndarray
     hessian: np.ndarray
     iterations: int
+    cornered: np.ndarray
 
     @property
     def gradient_norm(self) -> float:
@@ -96,17 +101,25 @@ def merge_rows(weights: np.ndarray, **columns: np.ndarray) -> list[np.ndarray]:
     return [sums.index.get_level_values(name).to_numpy() for name in columns] + [sums.to_numpy()]
 
 
-def search(objective: Objective, start: np.ndarray, *, tol: float, verbose: bool = False, **options) -> Optimum:
-    """Minimise by an exact-Hessian trust region, then polish with plain Newton steps while they still help."""
+def search(
+    objective: Objective, start: np.ndarray, *, around: np.ndarray, tol: float, verbose: bool = False, **options
+) -> Optimum:
+    """Minimise by an exact-Hessian trust region, then polish with plain Newton steps while they still help.
+
+    Where the likelihood has no maximum (nobody drops out, all amounts equal) parameters run off without end: a soft
+    wall around the usual values `around` stops them where more changes no forecast.
+    """
     last: dict[bytes, tuple] = {}
 
     def at(theta: np.ndarray) -> tuple:
         if theta.tobytes() not in last:
+            beyond = np.sign(theta - around) * np.maximum(np.abs(theta - around) - WALL, 0)
+            value, gradient, hessian = objective(theta)
             last.clear()
-            last[theta.tobytes()] = objective(theta)
+            last[theta.tobytes()] = (value + beyond @ beyond, gradient + 2 * beyond, hessian + 2 * np.diag(beyond != 0))
         return last[theta.tobytes()]
 
-    options = {"max_trust_radius": 4.0, "maxiter": 500, "disp": verbose} | options
+    options = {"initial_trust_radius": 0.5, "max_trust_radius": 1.0, "maxiter": 500, "disp": verbose} | options
     found = minimize(
         lambda theta: at(theta)[0],
         np.asarray(start, dtype=float),
@@ -116,35 +129,40 @@ def search(objective: Objective, start: np.ndarray, *, tol: float, verbose: bool
         tol=tol,
         options=options,
     )
-    best = Optimum(found.x, *at(found.x), found.nit)
+    theta, steps, (_, gradient, hessian) = found.x, found.nit, at(found.x)
     for _ in range(3):
-        if np.linalg.eigvalsh(best.hessian)[0] <= 0:
+        if np.linalg.eigvalsh(hessian)[0] <= 0:
             break
-        step = np.linalg.solve(best.hessian, -best.gradient)
+        step = np.linalg.solve(hessian, -gradient)
         if np.abs(step).max() > 0.1:  # far away the slope may fall along a flat valley that has no bottom
             break
-        trial = Optimum(best.theta + step, *at(best.theta + step), best.iterations + 1)
-        if trial.gradient_norm >= best.gradient_norm:
+        _, trial_gradient, trial_hessian = at(theta + step)
+        if np.linalg.norm(trial_gradient) >= np.linalg.norm(gradient):
             break
-        best = trial
-    return best
+        theta, steps, gradient, hessian = theta + step, steps + 1, trial_gradient, trial_hessian
+    value, _, hessian = objective(theta)
+    return Optimum(theta, value, gradient, hessian, steps, np.abs(theta - around) > WALL)
 
 
-def log_standard_errors(hessian: np.ndarray, customers: float) -> np.ndarray:
-    """Standard errors of the log-parameters; infinite along directions in which the likelihood does not bend."""
-    bends, directions = np.linalg.eigh(hessian)
+def standard_errors(hessian: np.ndarray, customers: float, directions: np.ndarray | None = None) -> np.ndarray:
+    """Standard errors of the log-parameters, or of their sums weighted by each row of `directions`.
+
+    Infinite where a direction has a part along which the likelihood does not bend.
+    """
+    bends, axes = np.linalg.eigh(hessian)
     flat = bends <= 1e-13 * max(bends[-1], 0.0)
-    variances = directions**2 @ np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, bends * customers))
-    return np.where((directions[:, flat] ** 2).sum(axis=1) > 1e-3, np.inf, np.sqrt(variances))
+    parts = ((np.eye(bends.size) if directions is None else np.atleast_2d(directions)) @ axes) ** 2
+    variances = parts @ np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, bends * customers))
+    return np.where(parts[:, flat].sum(axis=1) > 1e-3, np.inf, np.sqrt(variances))
 
 
 def judge(
     best: Optimum, names: list[str], *, tol: float, customers: float, words: Callable[[tuple[str, ...]], str]
 ) -> Convergence:
     """Read the end of a search; `words` tells what it means that the parameters named are not determined."""
-    wide = log_standard_errors(best.hessian, customers) > WIDE
+    wide = (standard_errors(best.hessian, customers) > WIDE) | best.cornered
     weak = tuple(name for name, is_wide in zip(names, wide, strict=True) if is_wide)
-    converged = bool(best.gradient_norm <= max(tol, 1e-7))
+    converged = bool(best.gradient_norm <= max(tol, 1e-6))
     if not converged:
         said = (
             f"The search ended after {best.iterations} steps before the likelihood was flat "
@@ -172,7 +190,7 @@ class NewtonFitter:
 
     def _log_covariance(self) -> np.ndarray:
         customers = float(self.data["weights"].sum())
-        if not np.isfinite(log_standard_errors(self._hessian_, customers)).all():
+        if not np.isfinite(standard_errors(self._hessian_, customers)).all():
             return np.full(self._hessian_.shape, np.nan)
         inverse = np.linalg.inv(self._hessian_) / customers
         return (inverse + inverse.T) / 2
