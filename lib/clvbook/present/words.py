@@ -25,16 +25,18 @@ Form = Callable[[Any], str]
 SPACE = "\u00a0"  # between a number and its unit: no line breaks there
 MINUS = "\u2212"  # the sign that screen readers read
 DASH = "\u2013"
+_UNPRINTABLE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
+_REORDER = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # a name must not turn the line around
 _SCALES = ((Decimal(10) ** 6, "million"), (Decimal(10) ** 9, "billion"))
 
 
 def text(value: Any) -> str:
-    """`value` as plain text on one line: control characters become spaces, so that a hostile string stays a string."""
+    """`value` as plain text on one line: signs that control, reorder or break a page become spaces."""
     if isinstance(value, NotComputable):
         return value.reason
     if pd.api.types.is_scalar(value) and pd.isna(value):
         raise _missing(value)
-    return "".join(" " if unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} else c for c in str(value)).strip()
+    return "".join(" " if unicodedata.category(c) in _UNPRINTABLE or c in _REORDER else c for c in str(value)).strip()
 
 
 def number(value: Any, *, digits: int = 0) -> str:
