@@ -93,6 +93,13 @@ def repeats_by_day(days: ibis.Table) -> ibis.Table:
     return repeats.group_by("day").aggregate(repeats=_.count()).order_by("day")
 
 
+def first_days_revenue(days: ibis.Table, *, within: int) -> ibis.Table:
+    """What each customer spent up to `within` days after the first purchase: customer_id, so_far (float)."""
+    first = days.group_by("customer_id").aggregate(first_day=_.day.min())
+    joined = days.join(first, "customer_id").filter(lambda t: t.day.delta(t.first_day, unit="day") <= within)
+    return joined.group_by("customer_id").aggregate(so_far=_.amount.sum().cast("float64"))
+
+
 def with_future(customers: ibis.Table, days: ibis.Table, *, origin: date, until: date) -> ibis.Table:
     """`customers` as of `origin`, with what each then did: future_orders and future_revenue in (origin, until]."""
     later = (

@@ -110,6 +110,17 @@ def month_of(day: date) -> str:
     return f"{day:%Y-%m}"
 
 
+def months_between(first: str, last: str) -> list[str]:
+    """2025-11, 2026-01 -> 2025-11, 2025-12, 2026-01. BadParameters where one is no month or the last comes first."""
+    try:
+        start, end = (int(m[:4]) * 12 + int(m[5:]) - 1 for m in (_month(first), _month(last)))
+    except ValueError as error:
+        raise BadParameters(f"--from {first} --to {last}: one {error}", "write --from 2026-01 --to 2026-03") from None
+    if end < start:
+        raise BadParameters(f"--from {first} is after --to {last}", "write the earlier month first")
+    return [f"{n // 12}-{n % 12 + 1:02d}" for n in range(start, end + 1)]
+
+
 def home() -> Path:
     """The project's folder: the nearest one up from here that holds notebooks/ and params/.
 

@@ -12,6 +12,8 @@ import pandas as pd
 
 from clvbook.book import output
 from clvbook.book.value import ValueBook
+from clvbook.engine import connect
+from clvbook.orders import Reconciliation, clean_orders
 from clvbook.settings import Settings, make_settings
 
 
@@ -27,8 +29,27 @@ def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
     return Book(make_settings(known, source="the notebook's parameters"))
 
 
+def check_orders(settings: Settings) -> Reconciliation:
+    """Read and clean all there is, and nothing more. InputRefused where it cannot be read or does not reconcile."""
+    return clean_orders(connect(settings), settings).reconciliation.check()
+
+
 class Book(ValueBook):
     """One shop, one month."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of the data: the reconciliation, and the last day that orders were read for."""
+        return {
+            "data_through": str(self.settings.data_through or self.reconciliation.last_order),
+            "not_yet": self.not_yet,
+            "reconciliation": self.reconciliation.as_dict(),
+        }
+
+    def prepare(self) -> None:
+        """Compute the shared tables, so that notebooks find them."""
+        self.set_aside  # noqa: B018
+        self.scores  # noqa: B018
 
     def save_table(self, name: str, table: ibis.Table | pd.DataFrame) -> None:
         """Write a table into the run's tables/; outside a run nothing is written. See `output.save_table`."""

@@ -181,23 +181,41 @@ class ValueBook(OrdersBook):
         return _with(self.valued, portfolio.distribution)
 
     @cached_property
+    def newcomers(self) -> ibis.Table | NotComputable:
+        """One row a customer: what the first `horizon_days` brought (so_far) and, where they are not over, may still
+        bring (rest, undiscounted); over says whether they are. See `portfolio.worth`.
+        """
+        return _with(self.valued, lambda scores: self._first_days(scores, self.settings.horizon_days))
+
+    def _first_days(self, scores: ibis.Table, days: int) -> ibis.Table:
+        young = self.cells[self.cells["T"] < days]
+        rest = self.model.conditional_expected_number_of_purchases_up_to_time(
+            days - young["T"], young.frequency, young.recency, young["T"]
+        )
+        rest = ibis.memtable(young[people.CELL].assign(rest_orders=rest))
+        within = people.first_days_revenue(self.purchases, within=days)
+        joined = scores.left_join(rest, people.CELL, rname="{name}_rest").inner_join(within, "customer_id")
+        return joined.mutate(
+            rest=(_.rest_orders * _.expected_spend).fill_null(0.0),
+            over=_["T"] >= days,
+            month=_.first_day.strftime("%Y-%m"),
+            source=_.source.fill_null("not known"),
+        )
+
+    @cached_property
     def worth_by_month(self) -> pd.DataFrame | NotComputable:
-        """What a customer is worth by the month of the first order; see `portfolio.worth`."""
-        return _with(self.valued, lambda scores: portfolio.by_first_month(scores, confidence=self.settings.confidence))
+        """What a new customer's first `horizon_days` bring, by month of the first order; see `portfolio.worth`."""
+        return _with(
+            self.newcomers, lambda table: portfolio.worth(table, by="month", confidence=self.settings.confidence)
+        )
 
     @cached_property
     def worth_by_source(self) -> pd.DataFrame | NotComputable:
-        """What a customer is worth by where the first order came from; see `portfolio.worth`."""
-        named = self.customers.filter(_.source.notnull()).count().to_pandas()
-        if not named:
+        """What a new customer's first `horizon_days` bring, by where the first order came from."""
+        if not self.customers.filter(_.source.notnull()).count().to_pandas():
             return NotComputable("the orders have no column that says where a customer came from (source)")
         return _with(
-            self.valued,
-            lambda scores: portfolio.worth(
-                scores.mutate(source=_.source.fill_null("not known")),
-                by="source",
-                confidence=self.settings.confidence,
-            ),
+            self.newcomers, lambda table: portfolio.worth(table, by="source", confidence=self.settings.confidence)
         )
 
     @cached_property

@@ -14,6 +14,8 @@ import pandas as pd
 from ibis import _
 from scipy.stats import norm
 
+from clvbook.errors import NotComputable
+
 
 @dataclass(frozen=True)
 class Base:
@@ -66,23 +68,30 @@ def deciles(scores: ibis.Table) -> pd.DataFrame:
     return frame
 
 
-def distribution(scores: ibis.Table, *, bins_per_decade: int = 5) -> pd.DataFrame:
-    """Customers by residual revenue in bins of equal width on a log scale: low, high, customers, residual_revenue.
+def distribution(scores: ibis.Table) -> pd.DataFrame:
+    """Customers by residual revenue in classes 1-2-5-10-20-50-...: low, high, customers, residual_revenue.
 
-    Values under a hundredth of a currency unit share the lowest bin, whose low is 0.
+    Values under a tenth of a currency unit share the lowest class, whose low is 0. No class between two others is left
+    out, also where it is empty.
     """
-    floor = -2 * bins_per_decade
-    bin_of = (_.residual_revenue.log10() * bins_per_decade).floor().cast("int64")
+    steps = [1, 2, 5]
+    power = _.residual_revenue.log10().floor()
+    part = _.residual_revenue.log10() - power
+    step = ibis.cases((part < math.log10(2), 0), (part < math.log10(5), 1), else_=2)
+    place = (power * 3 + step).cast("int64")
     frame = (
-        scores.mutate(bin=ibis.ifelse(_.residual_revenue >= 10.0**-2, bin_of, floor - 1))
-        .group_by("bin")
+        scores.mutate(place=ibis.ifelse(_.residual_revenue >= 0.1, place, -4))
+        .group_by("place")
         .aggregate(customers=_.count(), residual_revenue=_.residual_revenue.sum())
-        .order_by("bin")
         .to_pandas()
+        .set_index("place")
     )
-    frame.insert(0, "high", 10.0 ** ((frame.bin + 1) / bins_per_decade))
-    frame.insert(0, "low", np.where(frame.bin < floor, 0.0, 10.0 ** (frame.bin / bins_per_decade)))
-    return frame.drop(columns="bin")
+    places = range(frame.index.min(), frame.index.max() + 1)
+    frame = frame.reindex(places, fill_value=0).reset_index(drop=True)
+    edges = [steps[n % 3] * 10.0 ** (n // 3) for n in [*places, places[-1] + 1]]
+    frame.insert(0, "high", edges[1:])
+    frame.insert(0, "low", [0.0 if n == -4 else edge for n, edge in zip(places, edges[:-1], strict=True)])
+    return frame
 
 
 def concentration(known: ibis.Table, *, points: int = 20) -> pd.DataFrame:
@@ -113,35 +122,34 @@ def concentration(known: ibis.Table, *, points: int = 20) -> pd.DataFrame:
     )
 
 
-def by_first_month(scores: ibis.Table, *, confidence: float) -> pd.DataFrame:
-    """What a customer is worth by the month of the first order; see `worth`. month is YYYY-MM."""
-    return worth(scores.mutate(month=_.first_day.strftime("%Y-%m")), by="month", confidence=confidence)
+def worth(newcomers: ibis.Table, *, by: str, confidence: float) -> pd.DataFrame | NotComputable:
+    """What the first days of a new customer bring, by group: `by`, customers, first_amount, repeat_rate, so_far, rest,
+    value, low, high. Means a customer, in currency: so_far has come, rest is expected, value is their sum.
 
-
-def worth(scores: ibis.Table, *, by: str, confidence: float) -> pd.DataFrame:
-    """What a customer of each group is worth: `by`, customers, first_amount, repeat_rate, revenue, residual, value,
-    low, high. Means per customer, in currency: revenue up to now, residual over the horizon, value their sum.
-
-    [low, high] is the interval of the mean over customers (normal, NaN for a group of one); it does not hold the
-    models' own uncertainty, which moves all groups together.
+    newcomers: one row a customer with `by`, first_amount, frequency, so_far and rest (revenue within the window of the
+    first days, come and expected) and over (the window has passed). The window is the same for all, so that old and
+    young groups compare. [low, high] is how far the mean of so many customers scatters by chance, from the spread
+    among those whose window is over: the spread of expected figures would make young groups look surer than old ones.
+    NotComputable where no window is over.
     """
+    spread = newcomers.aggregate(sd=_.so_far.std(how="sample", where=_.over)).to_pandas().sd[0]
+    if spread is None or pd.isna(spread):
+        return NotComputable("the data reach back less than the days ahead (horizon_days): no customer's are over yet")
     frame = (
-        scores.mutate(value=_.revenue + _.residual_revenue)
-        .group_by(by)
+        newcomers.group_by(by)
         .aggregate(
             customers=_.count(),
             first_amount=_.first_amount.mean(),
             repeat_rate=(_.frequency > 0).mean(),
-            revenue=_.revenue.mean(),
-            residual=_.residual_revenue.mean(),
-            value=_.value.mean(),
-            sd=_.value.std(how="sample"),
+            so_far=_.so_far.mean(),
+            rest=_.rest.mean(),
         )
         .order_by(by)
         .to_pandas()
     )
-    half = norm.ppf((1 + confidence) / 2) * frame.sd / np.sqrt(frame.customers)
-    return frame.assign(low=frame.value - half, high=frame.value + half).drop(columns="sd")
+    half = norm.ppf((1 + confidence) / 2) * spread / np.sqrt(frame.customers)
+    value = frame.so_far + frame.rest
+    return frame.assign(value=value, low=value - half, high=value + half)
 
 
 def spend_correlation(customers: ibis.Table) -> pd.Series:

@@ -68,6 +68,16 @@ def accounted(reconciliation: Any, currency: str) -> str:
     )
 
 
+def not_yet(orders: int, as_of: Any) -> str:
+    """Does the export reach beyond the month?"""
+    if not orders:
+        return ""
+    return (
+        f"{words.count(orders, 'kept order')} paid after {words.day(as_of)} stay out of this month's figures: for this "
+        "page they have not happened yet."
+    )
+
+
 def set_aside(reasons: pd.DataFrame) -> str:
     """Which reason weighs most?"""
     if reasons.empty:
@@ -279,17 +289,19 @@ def new_customer(new: Any, currency: str, settings: Any) -> str | NotComputable:
 @tells
 def groups(frame: pd.DataFrame, by: str, currency: str) -> str:
     """Do groups differ by more than chance?"""
-    frame = frame[frame.customers > 1].sort_values("value", ascending=False)
+    frame = frame.sort_values("value", ascending=False)
     if len(frame) < 2:
         return f"There is one {by} only: nothing to compare."
     best, worst = frame.iloc[0], frame.iloc[-1]
-    apart = best.low > worst.high
     told = (
-        f"Customers from {words.text(best[by])} are worth {words.money(best.value, currency)}, those from "
+        f"A customer from {words.text(best[by])} brings {words.money(best.value, currency)}, one from "
         f"{words.text(worst[by])} {words.money(worst.value, currency)}"
     )
-    if apart:
-        return f"{told}; their intervals do not overlap. Older groups had more time to spend: compare like with like."
+    if best.low > worst.high:
+        return (
+            f"{told}: more than chance explains. Where winning the first costs less than its margin, that is where to "
+            "look for more; whether more money would win more such customers, these figures cannot say."
+        )
     return f"{told}; the intervals overlap, so the order of the list may be chance."
 
 
