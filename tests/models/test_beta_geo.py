@@ -1,7 +1,6 @@
 import warnings
 
 import matplotlib as mpl
-import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,16 +15,6 @@ from clvbook.models import BetaGeoFitter, beta_geo, future
 
 # Rounded CDNOW estimates: Fader, Hardie & Lee (2005), table 2
 CDNOW = (0.243, 4.414, 0.793, 2.426)
-
-
-def exact_orders(r, alpha, a, b, x, T, t) -> float:
-    """Expected orders of an active customer by eq. (10) of Fader, Hardie & Lee (2005), in 60 digits."""
-    with mpmath.workdps(60):
-        r, alpha, a, b, T, t = (mpmath.mpf(float(value)) for value in (r, alpha, a, b, T, t))
-        a = a + mpmath.mpf(10) ** -25 if a == 1 else a  # the limit: eq. (10) divides by a - 1
-        z = t / (alpha + T + t)
-        series = mpmath.hyp2f1(r + x, b + x, a + b + x - 1, z)
-        return float((a + b + x - 1) / (a - 1) * (1 - series * (1 - z) ** (r + x)))
 
 
 # ---- published numbers
@@ -130,26 +119,6 @@ def test_gradient_is_the_slope(theta, seed):
     assert np.abs(bends - rows).max() / (1 + np.abs(bends).max()) < 1e-6
 
 
-GRID = [
-    (r, alpha, a, b, x, T, t)
-    for r in (0.05, 0.243, 20.0)
-    for alpha in (1e-8, 4.414)
-    for a in (1e-8, 0.05, 0.793, 1.0, 1000.0)
-    for b in (0.05, 2.426, 1000.0)
-    for x in (0, 1, 30, 1000)
-    for T, t in ((0.0, 39.0), (38.86, 39.0), (3000.0, 1.0))
-    if alpha > 1 or T > 0  # a first order at the very end and no delay at all: 2F1 cannot be had there
-]
-
-
-def test_expected_orders_agree_with_the_closed_form():
-    # every 7th of the grid: 2F1 in 60 digits takes a while; the step that future.py uses was chosen on such a grid
-    for case in GRID[::7]:
-        r, alpha, a, b, x, T, t = case
-        ours = future.expected_orders((r, alpha, a, b), np.array([x]), np.array([alpha + T]), t)[0]
-        assert ours == pytest.approx(exact_orders(*case), rel=1e-11), case
-
-
 positive = st.floats(1e-8, 1e4)
 
 
@@ -168,14 +137,6 @@ def test_any_valid_customer_has_an_answer(r, alpha, a, b, x, share, T, t):
     assert model.predict(t, x, t_x, T) == pytest.approx(alive * given_alive, rel=1e-12)
     chances = model.probability_of_n_purchases_up_to_time(t, np.arange(300))
     assert ((chances >= 0) & (chances <= 1)).all()
-
-
-@settings(deadline=None, max_examples=25, derandomize=True)
-@given(st.floats(0.05, 5), st.floats(0.5, 50), st.floats(0.02, 20), st.floats(0.02, 20), st.integers(0, 60))
-def test_expected_orders_by_hypothesis(r, alpha, a, b, x):
-    for T, t in ((0.0, 10.0), (30.0, 52.0)):
-        ours = future.expected_orders((r, alpha, a, b), np.array([x]), np.array([alpha + T]), t)[0]
-        assert ours == pytest.approx(exact_orders(r, alpha, a, b, x, T, t), rel=1e-11)
 
 
 def test_where_lifetimes_fails(at):

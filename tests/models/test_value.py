@@ -1,12 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.integrate import quad
 
 from clvbook.errors import NotComputable
-from clvbook.models import BetaGeoFitter, GammaGammaFitter, future, value
+from clvbook.models import BetaGeoFitter, GammaGammaFitter, value
 
 YEAR = {"horizon_days": 365, "annual_discount_rate": 0.1}
 
@@ -63,53 +60,6 @@ def test_scores_are_the_model_s_own(shop):
     assert undiscounted["discounted_orders"].tolist() == scores["expected_orders"].tolist()
     assert (scores["discounted_orders"] < scores["expected_orders"]).all()
     assert (scores["discounted_orders"] > scores["expected_orders"] / 1.1).all()
-
-
-@pytest.mark.parametrize(("horizon", "annual"), [(365, 0.1), (3650, 0.1), (730, 1.0)])
-@pytest.mark.parametrize("params", [(0.24, 31.0, 0.79, 2.4), (1.5, 0.5, 0.3, 0.2), (2.0, 5.0, 1.0, 50.0)])
-def test_discounted_orders_are_the_discounted_rate_of_orders(params, horizon, annual):
-    rate = np.log(1 + annual) / 365
-    x, T = np.array([0, 3, 40]), np.array([0.0, 20.0, 400.0])
-    ours = future.discounted_orders(params, x, params[1] + T, horizon, rate)
-
-    def ordered(t, k):
-        return future.expected_orders(params, x[k : k + 1], params[1] + T[k : k + 1], t)[0]
-
-    for k in range(3):
-        # Stieltjes' sum over small steps of the expected orders: trapezoid of the discount against each step's orders
-        t = np.expm1(np.linspace(0, np.log1p(horizon), 4001))
-        steps = np.diff(future.expected_orders(params, np.full(4001, x[k]), np.full(4001, params[1] + T[k]), t))
-        discount = (np.exp(-rate * t[1:]) + np.exp(-rate * t[:-1])) / 2
-        assert ours[k] == pytest.approx(steps @ discount, rel=1e-6)
-        by_parts = np.exp(-rate * horizon) * ordered(horizon, k) + rate * sum(
-            quad(lambda s, k=k: np.exp(-rate * s) * ordered(s, k), low, high, epsabs=0, epsrel=1e-10)[0]
-            for low, high in ((0, horizon / 50), (horizon / 50, horizon))
-        )
-        assert ours[k] == pytest.approx(by_parts, rel=1e-8)
-
-
-@settings(deadline=None, max_examples=60, derandomize=True)
-@given(st.floats(0.01, 50), st.floats(1e-3, 1e3), st.floats(1e-6, 1e3), st.floats(1e-3, 1e3), st.integers(0, 1000))
-def test_moments_of_the_future_for_any_customer(r, alpha, a, b, x):
-    params, u = (r, alpha, a, b), np.array([alpha + 30.0])
-    mean = future.expected_orders(params, np.array([x]), u, 365)[0]
-    discounted = future.discounted_orders(params, np.array([x]), u, 365, np.log(1.1) / 365)[0]
-    pairs = future.expected_order_pairs(params, np.array([x]), u, 365)[0]
-    assert mean / 1.1 * (1 - 1e-9) <= discounted <= mean * (1 + 1e-9)
-    assert pairs >= mean * (mean - 1) * (1 - 1e-9) - 1e-12  # E[N^2] >= E[N]^2
-
-
-def test_variance_of_the_future_against_simulation():
-    r, alpha, a, b, x, u, t, n = 0.6, 60.0, 0.8, 3.0, 4, 160.0, 365.0, 400_000
-    rng = np.random.default_rng(1)
-    immortal = rng.poisson(rng.gamma(r + x, 1 / u, n) * t)
-    until_dropout = rng.geometric(rng.beta(a, b + x, n))
-    orders = np.minimum(immortal, until_dropout)
-    arguments = ((r, alpha, a, b), np.array([x]), np.array([u]), t)
-    # four standard errors of the simulated means
-    assert future.expected_orders(*arguments)[0] == pytest.approx(orders.mean(), abs=4 * orders.std() / n**0.5)
-    squares = orders * (orders - 1.0)
-    assert future.expected_order_pairs(*arguments)[0] == pytest.approx(squares.mean(), abs=4 * squares.std() / n**0.5)
 
 
 def test_spend_is_a_line_in_the_own_mean(amounts):

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import betainc, expit, log_expit
 
-STEP = 0.2  # against 50-digit values over a wide grid: relative error below 3e-13 (0.25: 6e-11; 0.3: 2e-9)
+STEP = 0.2  # relative error below 1e-12 at 6,725 random points, against 60 and more digits (0.25: 6e-11)
 TIMES = 12  # Gauss-Legendre nodes in log time for the discount integral, and four more for each unit of rate * horizon
 ROWS = 512  # pairs at a time, so that the work stays in the processor's cache
 
