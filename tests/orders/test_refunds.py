@@ -96,7 +96,7 @@ MOVES = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(lines=st.lists(MOVES, min_size=1, max_size=120))
 def test_set_based_matching_is_the_sequential_one(con, lines):
     assert matched(con, lines) == one_by_one(lines)

@@ -13,7 +13,7 @@ from ibis.expr.types import BooleanValue, DecimalValue, StringValue, TimestampVa
 from clvbook.orders.mapping import FileFormat, Mapping
 from clvbook.orders.schema import MONEY
 
-_TOO_MUCH = 10**12
+_TOO_MUCH, _WIDE = 10**12, "decimal(38,4)"
 _EDGE, _EDGES = r"^[\s\p{Z}]|[\s\p{Z}]$", r"^[\s\p{Z}]+|[\s\p{Z}]+$"
 _OFFSET = r"\d:\d{2}(?::\d{2}(?:\.\d+)?)? *(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
 
@@ -57,8 +57,9 @@ def amount(text: StringValue, form: FileFormat) -> DecimalValue:
 
 def product(quantity: DecimalValue, price: DecimalValue) -> DecimalValue:
     """Quantity times price, rounded to 4 places; null where that is no longer below a hundred trillion."""
-    # The engine's product has twice the decimals, which Ibis does not know: without the first cast it drops the second.
-    return (quantity * price).cast("decimal(38,8)").try_cast(MONEY)
+    # In 38 digits, because the engine multiplies 18-digit decimals in 64 bits; and cast twice, because Ibis believes
+    # that a product has no more decimals than its factors, and would drop the one cast that it needs.
+    return (quantity.cast(_WIDE) * price.cast(_WIDE)).cast("decimal(38,8)").try_cast(MONEY)
 
 
 def moment(text: StringValue, mapping: Mapping, timezone: str) -> TimestampValue:
