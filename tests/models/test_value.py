@@ -69,6 +69,7 @@ def test_spend_is_a_line_in_the_own_mean(amounts):
     assert lines["intercept"].iloc[0] == amounts.population_mean_spend()
     expected = amounts.conditional_expected_average_profit(x, m)
     assert (lines["intercept"] + lines["slope"] * m).tolist() == expected.tolist()
+    assert value.expected_spend_coefficients(amounts, pd.Series(x, index=[7, 8, 9])).index.tolist() == [7, 8, 9]
 
 
 def test_new_customer(shop, amounts):

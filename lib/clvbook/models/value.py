@@ -91,10 +91,10 @@ def score_cells(
 def expected_spend_coefficients(gamma_gamma: GammaGammaFitter, frequency) -> pd.DataFrame | NotComputable:
     """Expected spend an order = intercept + slope x the customer's own mean: frequency, intercept, slope.
 
-    One row for each value of `frequency`, in its order; at 0 the slope is 0 and the intercept the population's mean.
+    One row for each value of `frequency`, under its index; at 0 the slope is 0, the intercept the population's mean.
     NotComputable where the fitted distribution has no finite mean for one of them.
     """
-    frequency = np.asarray(frequency)
+    frequency = pd.Series(frequency, name="frequency")
     coefficients = gamma_gamma.spend_coefficients(frequency)
     if isinstance(coefficients, NotComputable):
         return coefficients
