@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clvbook.errors import PublishFailed
-from clvbook.present import canvas, charts, words
+from clvbook.present import canvas, charts, pen, words
 
 WEEKS = pd.date_range("2026-01-04", periods=30, freq="W")
 DAYS = pd.date_range("2026-09-01", "2026-10-31")
@@ -140,6 +140,14 @@ def test_displays_itself_as_svg_with_alt():
     assert metadata == {"image/svg+xml": {"alt": chart.alt}}
 
 
+@pytest.mark.parametrize("name", FRAMES)
+def test_no_rows_are_said_not_drawn(name):
+    frame, keywords, _ = FRAMES[name]
+    chart = getattr(charts, name)(pd.DataFrame(frame).head(0), title="What it says", **keywords)
+    assert chart.alt == "What it says. Nothing to draw: the data have 0 rows for this."
+    assert "0 rows" in "".join(parse(chart.svg).itertext())
+
+
 def test_own_alt_text():
     chart = charts.deciles(pd.DataFrame(FRAMES["deciles"][0]), title="t", currency="CNY", alt="In my words")
     assert chart.alt == "In my words"
@@ -184,7 +192,7 @@ def test_any_values_can_be_drawn(values):
     ("value", "text"), [(0, "¥0"), (0.5, "¥0.5"), (20_000, "¥20,000"), (1.5e6, "¥1.5 m"), (-2e9, "−¥2 bn")]
 )
 def test_axis_money(value, text):
-    assert canvas.tick_form("CNY")(value) == text.replace(" ", words.SPACE)
+    assert pen.tick_form("CNY")(value) == text.replace(" ", words.SPACE)
 
 
 def luminance(colour):

@@ -21,6 +21,7 @@ def test_a_reason_stands_in_place_of_the_value():
     page = soup(Tile("Profit", NotComputable("margin_rate is not set")))
     assert page.select_one(".why").text == "margin_rate is not set"
     assert page.select_one(".value") is None
+    assert soup(Tile("Profit", "margin_rate is not set")).select_one(".why")
 
 
 def test_status_is_a_word_and_a_shape():

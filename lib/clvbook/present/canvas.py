@@ -1,4 +1,4 @@
-"""What every chart shares: two widths in one SVG, colours that follow the page's light, dark or print, the axes' style.
+"""What every chart shares: two widths in one SVG, colours that follow the page's light, dark or print.
 
 in: a function that paints with a `Pen`   out: a `Chart` that displays itself as image/svg+xml with its alt text
 
@@ -9,24 +9,19 @@ searchable, in the reader's own fonts, Chinese included. The same frame gives th
 
 import io
 import re
-import textwrap
-import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from html import escape
 from typing import Any
 
 import pandas as pd
-from babel.dates import format_date
 
 from clvbook.present import words
+from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, SMALL, WIDTHS, Pen
 
-INK, MUTED, GRID, PAPER, ACCENT, SECOND = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
 _NAMES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", ACCENT: "accent", SECOND: "second"}
-_WIDTHS = {"wide": 720, "narrow": 360}  # pixels of a page and of a phone; text has the same size on both
-_TITLE, _SMALL, _LINE = 15, 12, 20  # pixels: the title's letters, all other letters, from line to line
 
 # Blue and orange differ in lightness, too, and for every kind of colour blindness; each has more than 3:1 to its paper.
 _STYLE = """
@@ -41,7 +36,7 @@ font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto San
 .clv-chart .narrow{display:inline}}
 """
 _LOOKS = {
-    "svg.fonttype": "none", "text.parse_math": False, "text.color": INK, "font.size": _SMALL, "axes.facecolor": "none",
+    "svg.fonttype": "none", "text.parse_math": False, "text.color": INK, "font.size": SMALL, "axes.facecolor": "none",
     "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 1, "lines.linewidth": 2,
     "axes.formatter.use_locale": False, "legend.frameon": False, "legend.borderpad": 0, "legend.borderaxespad": 0,
     "legend.handlelength": 1.6, "legend.columnspacing": 1.6,
@@ -63,144 +58,12 @@ class Chart:
         return self.alt
 
 
-@dataclass
-class Pen:
-    """One drawing, wide or narrow, and the strokes that all charts have in common."""
-
-    figure: Any
-    wide: bool
-    panels: list[tuple[Any, str]] = field(default_factory=list)  # axes, and what is written over them
-    legends: list[tuple[Any, int]] = field(default_factory=list)  # and their lines
-    bar: Any = None  # a map's colour scale
-
-    def axes(self, *, y: str = "", x: str = "", grid: bool = True) -> Any:
-        """Axes with the unit of y written over them and that of x under them."""
-        axes = self.figure.add_subplot()
-        self.panels.append((axes, y))
-        axes.set_xlabel(x, color=MUTED, labelpad=6)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.spines["bottom"].set_color(MUTED)
-        axes.tick_params(colors=MUTED, left=False, bottom=False, pad=6)
-        axes.yaxis.grid(grid)
-        return axes
-
-    def stack(self, *ys: str) -> list[Any]:
-        """Axes one above the other that share x, each with its own unit."""
-        several = [self.axes(y=y) for y in ys]
-        for axes in several[1:]:
-            axes.sharex(several[0])
-        for axes in several[:-1]:
-            axes.tick_params(labelbottom=False)
-        return several
-
-    def rows(self, names: Sequence[str], *, x: str) -> Any:
-        """Axes with one named row each, the first on top: the name beside its row, on a phone above it."""
-        axes = self.axes(x=x, grid=False)
-        axes.xaxis.grid(True)
-        axes.set_ylim(len(names) - 0.45, -0.55 if self.wide else -0.8)
-        if self.wide:
-            axes.set_yticks(range(len(names)), [_cut(name, 32) for name in names])
-        else:
-            axes.set_yticks([])
-            for at, name in enumerate(names):
-                axes.text(0, at - 0.42, _cut(name, 46), transform=axes.get_yaxis_transform(), va="center")
-        axes.tick_params(axis="y", labelcolor=INK)
-        return axes
-
-    def from_zero(self, axes: Any, *, money: str | None = None, along: str = "y", room: float = 0.05) -> None:
-        """Bars and levels start at 0; the figures on the axis print like those of the page."""
-        axis = axes.yaxis if along == "y" else axes.xaxis
-        low, high = axis.get_view_interval()
-        low = min(low, 0) if low < 0 and axis.get_data_interval()[0] < 0 else 0
-        axis.set_view_interval(low, high + room * (high - low), ignore=True)
-        axis.get_major_locator().set_params(nbins=5 if self.wide or along == "y" else 3)
-        form = tick_form(money) if money else on_axis
-        axis.set_major_formatter(lambda value, _: form(value))
-
-    def shares(self, *several: Any) -> None:
-        """Axes of shares print per cent."""
-        for axis in several:
-            axis.set_major_formatter(lambda value, _: words.percent(value, digits=0))
-
-    def dates(self, axes: Any) -> None:
-        """The first days of months, no more of them than fit, the year under the first month that it has here."""
-        from matplotlib.dates import date2num, num2date
-
-        axes.margins(x=0.015)
-        first, last = (pd.Timestamp(num2date(value, tz="UTC")).tz_localize(None) for value in axes.get_xlim())
-        starts = pd.date_range(first.normalize(), last, freq="MS")
-        room = 9 if self.wide else 5
-        step = next((step for step in (1, 2, 3, 6, 12, 24, 60) if len(starts) / step <= room), 120)
-        ticks = [start for start in starts if start >= first and (start.year * 12 + start.month - 1) % step == 0]
-        if len(ticks) < 2:
-            ticks = list(pd.date_range(first, last, periods=4).normalize().unique())
-        form = "MMM" if all(tick.day == 1 for tick in ticks) else "d MMM"
-        years = [tick.year for tick in ticks]
-        labels = [
-            format_date(tick, form, locale="en") + ("" if at and years[at - 1] == tick.year else f"\n{tick.year}")
-            for at, tick in enumerate(ticks)
-        ]
-        axes.set_xticks(date2num(ticks), labels)
-        axes.set_xlim(date2num(first), date2num(last))
-
-    def mark(self, axes: Any, at: Any, text: str) -> None:
-        """A vertical line and what it stands for, written to its left."""
-        axes.axvline(at, color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
-        place = axes.get_xaxis_transform()
-        axes.text(at, 1.0, text + "\u2002", transform=place, ha="right", va="top", color=MUTED)
-
-    def scale(self, image: Any, label: str, form: words.Form) -> None:
-        """The colour scale of a map, its name written over it."""
-        self.bar = self.figure.add_axes((0, 0, 1, 1))
-        self.figure.colorbar(image, cax=self.bar, format=lambda value, _: form(value)).outline.set_visible(False)
-        self.bar.tick_params(colors=MUTED, right=False, pad=5)
-        self.bar.locator_params(nbins=5)
-        self.bar.set_title(label, loc="right", fontsize=_SMALL, color=MUTED, pad=8)
-
-    def legend(self, axes: Any = None) -> None:
-        """The series' names in one line under the title."""
-        named = zip(*(axes or self.panels[0][0]).get_legend_handles_labels(), strict=True)
-        handles, labels = zip(
-            *sorted(named, key=lambda pair: not isinstance(pair[0], tuple)), strict=True
-        )  # bars first
-        fits = sum(sum(map(_units, label)) * 7.5 + 48 for label in labels) < _WIDTHS["wide" if self.wide else "narrow"]
-        columns = len(labels) if fits else 1
-        self.legends.append(
-            (self.figure.legend(handles, labels, loc="upper left", ncols=columns), len(labels) // columns)
-        )
-
-    def arrange(self, title: str, width: int, height: int) -> None:
-        """From the top: title, legend, panels. Texts start at the left edge, panels right of their axis' figures."""
-        lines = _wrapped(title, 78 if self.wide else 39)
-        self.figure.text(
-            0, 1 - 2 / height, "\n".join(lines), va="top", fontsize=_TITLE, weight="bold", linespacing=1.25
-        )
-        top = 10 + _LINE * len(lines)
-        for legend, rows in self.legends:
-            legend.set_bbox_to_anchor((1 / width, 1 - (top + 2) / height))
-            top += 6 + 18 * rows
-        left = max(_figures_width(axes) for axes, _ in self.panels)
-        last = self.panels[-1][0]
-        two_lines = any("\n" in label.get_text() for label in last.get_xticklabels())
-        bottom = 6 + _SMALL * 1.4 * (2 if two_lines else 1) + (_LINE if last.get_xlabel() else 0)
-        right, gap = (width - 64 if self.bar else width - 24), 14
-        each = (height - top - bottom - gap * (len(self.panels) - 1)) / len(self.panels)
-        for axes, unit in self.panels:
-            over = 26 if unit else 4
-            box = (left / width, 1 - (top + each) / height, (right - left) / width, (each - over) / height)
-            axes.set_position(box)
-            self.figure.text(0, 1 - (top + 5) / height, unit, va="top", color=MUTED)
-            if self.bar:
-                self.bar.set_position((1 - 52 / width, box[1], 12 / width, box[3]))
-            top += each + gap
-
-
 def draw(paint: Callable[[Pen], None], *, title: str, alt: str, height: int = 330, narrow: int = 300) -> Chart:
     """Paint twice, for a page and for a phone (`height` and `narrow` pixels high), and put both into one SVG."""
     title, alt = re.sub(r"(?<=\d) %", f"{words.SPACE}%", words.text(title)), words.text(alt)
     heights = {"wide": height, "narrow": narrow}
-    inner = "".join(_paint(paint, title, name, _WIDTHS[name], tall) for name, tall in heights.items())
-    ratios = ";".join(f"--{name}:{_WIDTHS[name]}/{tall}" for name, tall in heights.items())
+    inner = "".join(_paint(paint, title, name, WIDTHS[name], tall) for name, tall in heights.items())
+    ratios = ";".join(f"--{name}:{WIDTHS[name]}/{tall}" for name, tall in heights.items())
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="clv-chart" '
         f'role="img" aria-label="{escape(alt)}" width="720" height="{height}" style="{ratios}">'
@@ -209,20 +72,17 @@ def draw(paint: Callable[[Pen], None], *, title: str, alt: str, height: int = 33
     return Chart(svg, title, alt)
 
 
-def tick_form(currency: str) -> words.Form:
-    """Money as an axis prints it: ¥0, ¥20,000, ¥1.5 m."""
-    return partial(_tick, head=words.money(0, currency, digits=0).removesuffix("0"))
+def drawn(chart: Callable[..., Chart]) -> Callable[..., Chart]:
+    """A chart of a frame without rows is its title and a line that says so."""
 
+    @wraps(chart)
+    def made(frame: pd.DataFrame, *, title: str, **options: Any) -> Chart:
+        if not frame.empty:
+            return chart(frame, title=title, **options)
+        nothing = "Nothing to draw: the data have 0 rows for this."
+        return draw(lambda pen: pen.nothing(nothing), title=title, alt=f"{title}. {nothing}", height=80, narrow=100)
 
-def on_axis(value: float) -> str:
-    """A number as an axis prints it: 0.5, 20,000, 1.5 m."""
-    return _tick(value, head="")
-
-
-def _tick(value: float, *, head: str) -> str:
-    scale, unit = (1e9, " bn") if abs(value) >= 1e9 else (1e6, " m") if abs(value) >= 1e6 else (1, "")
-    digits = f"{abs(value) / scale:,.2f}".rstrip("0").rstrip(".")
-    return f"{words.MINUS if value < 0 else ''}{head}{digits}{unit.replace(' ', words.SPACE)}"
+    return made
 
 
 def _paint(paint: Callable[[Pen], None], title: str, name: str, width: int, height: int) -> str:
@@ -252,31 +112,3 @@ def _clean(svg: str, name: str, width: int, height: int) -> str:
     for colour, variable in _NAMES.items():
         body = body.replace(colour, f"var(--{variable})")
     return f'<svg class="{name}" viewBox="0 0 {width} {height}">{body}</svg>'
-
-
-def _figures_width(axes: Any) -> float:
-    """Pixels that the figures left of an axis take in a usual font of the reader's."""
-    low, high = sorted(axes.get_ylim())
-    at = [tick for tick in axes.get_yticks() if low <= tick <= high]
-    return (
-        max((sum(map(_units, label)) for label in axes.yaxis.get_major_formatter().format_ticks(at)), default=0) * 7
-        + 14
-    )
-
-
-def _units(sign: str) -> int:
-    """Chinese signs are two Latin letters wide."""
-    return 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-
-
-def _wrapped(title: str, units: int) -> list[str]:
-    """Lines of at most about `units` Latin letters."""
-    return textwrap.wrap(title, max(8, units * len(title) // max(sum(map(_units, title)), 1)))
-
-
-def _cut(name: str, units: int) -> str:
-    """A name that fits into `units` Latin letters, its end cut if it must be."""
-    if sum(map(_units, name)) <= units:
-        return name
-    keep = next(at for at in range(len(name)) if sum(map(_units, name[: at + 1])) >= units)
-    return name[:keep].rstrip() + "…"

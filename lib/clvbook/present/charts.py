@@ -1,7 +1,7 @@
 """The report's charts: small frames -> `Chart` objects that say their message in the title and carry their alt text.
 
 in: a frame that somebody else computed (each function names its columns), the message as `title`   out: a `Chart`
-The drawing itself, its colours and its two widths are in `canvas`. Axes say what is counted and in which unit.
+The strokes are in `pen`, the two widths and the colours in `canvas`. Axes say what is counted and in which unit.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from clvbook.present import words
-from clvbook.present.canvas import ACCENT, GRID, INK, MUTED, PAPER, SECOND, Chart, Pen, draw, on_axis, tick_form
+from clvbook.present.canvas import Chart, draw, drawn
+from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, Pen, on_axis, tick_form
 
 
+@drawn
 def frequency_histogram(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     """Does the model fit: customers by number of repeat orders, as counted and as the model expects.
 
@@ -35,6 +37,7 @@ def frequency_histogram(frame: pd.DataFrame, *, title: str, alt: str | None = No
     return draw(paint, title=title, alt=alt or f"{title}. Customers by repeat orders. {said}.")
 
 
+@drawn
 def tracking(frame: pd.DataFrame, *, title: str, origin: Any, alt: str | None = None) -> Chart:
     """Repeat orders week by week and summed up, actual against expected, with the day the model stopped learning.
 
@@ -64,6 +67,7 @@ def tracking(frame: pd.DataFrame, *, title: str, origin: Any, alt: str | None = 
     return draw(paint, title=title, alt=alt or f"{title}. {said}", height=440, narrow=400)
 
 
+@drawn
 def holdout_by_frequency(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     """The back-test by what was known: mean orders in the held-out days by repeat orders before them.
 
@@ -88,6 +92,7 @@ def holdout_by_frequency(frame: pd.DataFrame, *, title: str, alt: str | None = N
     return draw(paint, title=title, alt=alt or f"{title}. Mean orders in the held-out days by earlier orders. {said}.")
 
 
+@drawn
 def histogram(
     frame: pd.DataFrame, *, title: str, x: str, y: str, form: words.Form = on_axis, alt: str | None = None
 ) -> Chart:
@@ -114,6 +119,7 @@ def histogram(
     return draw(paint, title=title, alt=alt or f"{title}. {y} by {x}. {said}.")
 
 
+@drawn
 def value_distribution(frame: pd.DataFrame, *, title: str, currency: str, x: str, alt: str | None = None) -> Chart:
     """How many customers are worth how much: `histogram` in money.
 
@@ -123,6 +129,7 @@ def value_distribution(frame: pd.DataFrame, *, title: str, currency: str, x: str
     return histogram(counts, title=title, x=x, y="customers", form=tick_form(currency), alt=alt)
 
 
+@drawn
 def deciles(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None = None) -> Chart:
     """Who carries the value: the total of each tenth of the customers, best tenth first, with its share.
 
@@ -143,6 +150,7 @@ def deciles(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None =
     return draw(paint, title=title, alt=alt or f"{title}. Share of the value by tenth of customers. {said}.")
 
 
+@drawn
 def concentration(
     frame: pd.DataFrame, *, title: str, past: str, later: str, at: float = 0.2, alt: str | None = None
 ) -> Chart:
@@ -161,7 +169,9 @@ def concentration(
         axes.plot(x, frame["past"], color=ACCENT, label=past)
         axes.plot(x, frame["later"], color=SECOND, linestyle=(0, (5, 2)), label=later)
         axes.axvline(at, color=GRID, linewidth=1, zorder=0)
-        for name, colour, side, away in (("past", ACCENT, "right", (-7, 5)), ("later", SECOND, "left", (9, -12))):
+        sides = (("right", (-7, 5)), ("left", (9, -12)))  # above the upper curve, below the lower one
+        first, second = sides if held["past"] >= held["later"] else sides[::-1]
+        for name, colour, (side, away) in (("past", ACCENT, first), ("later", SECOND, second)):
             axes.plot([at], [held[name]], "o", color=colour, markersize=7)
             label = words.percent(held[name], digits=0)
             axes.annotate(label, (at, held[name]), away, textcoords="offset points", ha=side, color=INK)
@@ -178,6 +188,7 @@ def concentration(
     return draw(paint, title=title, alt=alt or f"{title}. {said}", height=380, narrow=400)
 
 
+@drawn
 def recency_frequency_map(
     frame: pd.DataFrame, *, title: str, measure: str, form: words.Form = on_axis, alt: str | None = None
 ) -> Chart:
@@ -205,6 +216,7 @@ def recency_frequency_map(
     return draw(paint, title=title, alt=alt or f"{title}. {said}")
 
 
+@drawn
 def cohort_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None = None) -> Chart:
     """What a new customer is worth by the month of the first order, with the interval of each month.
 
@@ -223,6 +235,7 @@ def cohort_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | N
     return draw(paint, title=title, alt=alt or f"{title}. {_intervals(months, frame, currency)}.")
 
 
+@drawn
 def source_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None = None) -> Chart:
     """What a new customer is worth by where it came from, with intervals; rows in the frame's order.
 
@@ -240,6 +253,7 @@ def source_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | N
     return draw(paint, title=title, alt=alt or f"{title}. {_intervals(names, frame, currency)}.", **_tall(names))
 
 
+@drawn
 def orders_by_day(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     """Orders a day over all the months read; days without any order, which an export may have lost, are marked.
 
@@ -264,6 +278,7 @@ def orders_by_day(frame: pd.DataFrame, *, title: str, alt: str | None = None) ->
     return draw(paint, title=title, alt=alt or f"{title}. {said}", height=260, narrow=240)
 
 
+@drawn
 def rows_by_reason(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     """Where the rows that were read went: kept, or set aside by reason; rows in the frame's order.
 

@@ -17,6 +17,8 @@ from clvbook.present import words
 
 _WORDS = {words.text, words.day, words.month}  # forms that read as words and stand left; all others are figures
 
+_SHORT = 16  # signs of a row's name that stay on one line
+
 
 @dataclass(frozen=True)
 class Table:
@@ -46,14 +48,14 @@ def table(
     """The named `columns` of `frame` in the given order, each as (heading, form); the first names the row.
 
     `caption` says what is counted, in which unit and period. `bars` names columns of non-negative figures that get a
-    bar in the cell, as long as the figure against the column's largest. `total`: the last row is a sum and set apart.
+    bar in the cell, as long as the figure against the largest that shows. `total`: the last row is a sum and set apart.
     Of a longer frame the first `rows` show, and a line says how many more stand in tables/`file`. A cell that is
     `NotComputable` prints its reason; a missing cell raises PublishFailed.
     """
     body = frame.iloc[:-1] if total else frame
     shown = [*_records(body.head(rows), columns), *(_records(frame.tail(1), columns) if total else [])]
     cells = [[form(value) for value, (_, form) in zip(record, columns.values(), strict=True)] for record in shown]
-    largest = {name: _largest(body[name]) for name in bars}
+    largest = {name: _largest(body.head(rows)[name]) for name in bars}
     head = "".join(f'<th scope="col"{_side(form)}>{_safe(label)}</th>' for label, form in columns.values())
     lines = []
     for at, record in enumerate(zip(shown, cells, strict=True)):
@@ -63,6 +65,8 @@ def table(
             for place, (value, printed, (name, (_, form))) in enumerate(zip(*record, columns.items(), strict=True))
         ]
         lines.append(f"{'<tr class=total>' if is_total else '<tr>'}{''.join(tds)}</tr>")
+    if not lines:
+        lines = [f'<tr><td class="why" colspan="{len(columns)}">no rows</td></tr>']
     notes = [_more(len(body) - rows, file), _safe(note) if note else ""]
     html = (
         f'<div class="clv-table"><div class="scroll" role="group" tabindex="0" aria-label="{_safe(caption)}">'
@@ -79,6 +83,7 @@ def _records(frame: pd.DataFrame, columns: Mapping[str, Any]) -> list[tuple[Any,
 
 def _cell(value: Any, printed: str, form: words.Form, *, largest: float | None, first: bool) -> str:
     if first:
+        printed = printed.replace(" ", words.SPACE) if len(printed) <= _SHORT else printed
         return f'<th scope="row"{_side(form)}>{_safe(printed)}</th>'
     if isinstance(value, NotComputable):
         return f'<td class="why">{_safe(printed)}</td>'

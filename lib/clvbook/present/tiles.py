@@ -17,7 +17,7 @@ SHAPES: dict[Status, str] = {"good": "●", "watch": "▲", "bad": "■", "unkno
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure: its `label`, its `value` as text or the reason why there is none.
+    """One figure: its `label`, its `value` as text or the reason why there is none (a text without a digit).
 
     `detail` is the line under it (interval, comparison, unit). `status` carries a colour and a shape and needs its
     `status_word` ("on target", "watch").
@@ -49,7 +49,7 @@ def tiles(*several: Tile) -> Tiles:
 
 
 def _tile(tile: Tile) -> str:
-    missing = isinstance(tile.value, NotComputable)
+    missing = isinstance(tile.value, NotComputable) or not any(sign.isdigit() for sign in tile.value)
     parts = [
         f'<span class="label">{_safe(tile.label)}</span>',
         f'<span class="{"why" if missing else "value"}">{_safe(tile.value).replace(words.SPACE, " ")}</span>',
