@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clvbook.errors import PublishFailed
+from clvbook.errors import NotComputable, PublishFailed
 from clvbook.present import canvas, charts, pen, words
 
 WEEKS = pd.date_range("2026-01-04", periods=30, freq="W")
@@ -146,6 +146,8 @@ def test_no_rows_are_said_not_drawn(name):
     chart = getattr(charts, name)(pd.DataFrame(frame).head(0), title="What it says", **keywords)
     assert chart.alt == "What it says. Nothing to draw: the data have 0 rows for this."
     assert "0 rows" in "".join(parse(chart.svg).itertext())
+    chart = getattr(charts, name)(NotComputable("only 31 repeat customers"), title="What it says", **keywords)
+    assert chart.alt == "What it says. only 31 repeat customers"
 
 
 def test_own_alt_text():

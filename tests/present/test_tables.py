@@ -78,6 +78,10 @@ def test_an_empty_frame_says_so():
     page = soup(tables.table(FRAME.head(0), caption="c", columns=COLUMNS, bars=["customers"]))
     assert page.tbody.text == "no rows"
     assert page.tbody.td["colspan"] == "3"
+    page = soup(
+        tables.table(NotComputable("only 31 customers"), caption="c", columns=COLUMNS, bars=["value"], total=True)
+    )
+    assert page.tbody.text == "only 31 customers"
 
 
 def test_short_row_names_stay_on_one_line():

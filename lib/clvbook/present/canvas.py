@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from clvbook.errors import NotComputable
 from clvbook.present import words
 from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, SMALL, WIDTHS, Pen
 
@@ -73,14 +74,14 @@ def draw(paint: Callable[[Pen], None], *, title: str, alt: str, height: int = 33
 
 
 def drawn(chart: Callable[..., Chart]) -> Callable[..., Chart]:
-    """A chart of a frame without rows is its title and a line that says so."""
+    """A chart of a frame without rows, or of `NotComputable`, is its title and a line that says why."""
 
     @wraps(chart)
-    def made(frame: pd.DataFrame, *, title: str, **options: Any) -> Chart:
-        if not frame.empty:
+    def made(frame: pd.DataFrame | NotComputable, *, title: str, **options: Any) -> Chart:
+        if isinstance(frame, pd.DataFrame) and not frame.empty:
             return chart(frame, title=title, **options)
-        nothing = "Nothing to draw: the data have 0 rows for this."
-        return draw(lambda pen: pen.nothing(nothing), title=title, alt=f"{title}. {nothing}", height=80, narrow=100)
+        why = frame.reason if isinstance(frame, NotComputable) else "Nothing to draw: the data have 0 rows for this."
+        return draw(lambda pen: pen.nothing(why), title=title, alt=f"{title}. {why}", height=80, narrow=120)
 
     return made
 

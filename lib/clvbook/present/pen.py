@@ -68,7 +68,7 @@ class Pen:
 
     def nothing(self, why: str) -> None:
         """A line of text in place of a drawing."""
-        axes = self.axes(y=why)
+        axes = self.axes(y="\n".join(_wrapped(words.text(why), 100 if self.wide else 50)))
         axes.set_axis_off()
         axes.set_yticks([])
 

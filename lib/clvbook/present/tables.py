@@ -35,7 +35,7 @@ class Table:
 
 
 def table(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | NotComputable,
     *,
     caption: str,
     columns: Mapping[str, tuple[str, words.Form]],
@@ -50,8 +50,12 @@ def table(
     `caption` says what is counted, in which unit and period. `bars` names columns of non-negative figures that get a
     bar in the cell, as long as the figure against the largest that shows. `total`: the last row is a sum and set apart.
     Of a longer frame the first `rows` show, and a line says how many more stand in tables/`file`. A cell that is
-    `NotComputable` prints its reason; a missing cell raises PublishFailed.
+    `NotComputable` prints its reason, and so does a whole frame that is; a missing cell raises PublishFailed.
     """
+    why = "no rows"
+    if isinstance(frame, NotComputable):
+        why, frame = frame.reason, pd.DataFrame(columns=list(columns))
+        total, file = False, None
     body = frame.iloc[:-1] if total else frame
     shown = [*_records(body.head(rows), columns), *(_records(frame.tail(1), columns) if total else [])]
     cells = [[form(value) for value, (_, form) in zip(record, columns.values(), strict=True)] for record in shown]
@@ -66,7 +70,7 @@ def table(
         ]
         lines.append(f"{'<tr class=total>' if is_total else '<tr>'}{''.join(tds)}</tr>")
     if not lines:
-        lines = [f'<tr><td class="why" colspan="{len(columns)}">no rows</td></tr>']
+        lines = [f'<tr><td class="why" colspan="{len(columns)}">{_safe(why)}</td></tr>']
     notes = [_more(len(body) - rows, file), _safe(note) if note else ""]
     html = (
         f'<div class="clv-table"><div class="scroll" role="group" tabindex="0" aria-label="{_safe(caption)}">'
