@@ -44,3 +44,8 @@ def test_protocols_are_not_answered_by_a_missing_figure():
     with pytest.raises(AttributeError):
         _ = NotComputable("why")._repr_html_
     assert pickle.loads(pickle.dumps(NotComputable("why"))) == NotComputable("why")
+
+
+def test_a_missing_figure_cannot_be_looped_over():
+    with pytest.raises(TypeError):
+        list(NotComputable("why"))

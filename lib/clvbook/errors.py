@@ -84,5 +84,6 @@ class NotComputable:
     def _itself(self, *_: object, **__: object) -> "NotComputable":
         return self
 
+    __iter__ = None  # else Python would read items for ever
     __call__ = __getitem__ = __neg__ = __abs__ = __round__ = _itself
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _itself

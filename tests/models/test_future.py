@@ -115,3 +115,11 @@ def test_distinct_rows_put_back_are_the_rows(rows, t):
     assert (xs[which] == x).all()
     assert (Ts[which] == T).all()
     assert (ts[which] == t).all()
+
+
+def test_nobody_orders_nothing():
+    none = np.empty(0)
+    params = (0.243, 4.414, 0.793, 2.426)
+    assert future.expected_orders(params, none, none, none).size == 0
+    assert future.discounted_orders(params, none, none, 52.0, 0.001).size == 0
+    assert future.expected_order_pairs(params, none, none, 52.0).size == 0

@@ -186,3 +186,19 @@ def test_no_interval_where_dropout_is_not_visible():
     total = value.orders_total(model, cells, horizon_days=30, confidence=0.95, draws=50, seed=1)
     assert total.expected > 0
     assert total.low == total.mean_high == NotComputable(model.convergence_.words)
+
+
+def test_a_base_whose_dropout_is_not_visible_has_a_value_and_no_interval():
+    # everyone orders every 10 days to the end: nobody has left, so a and b are not determined
+    cells = pd.DataFrame({"frequency": [18, 19, 20, 0], "recency": [180, 190, 200, 0], "T": [185, 196, 204, 3]})
+    cells = cells.assign(weight=[300, 300, 300, 60], spend=[3000.0, 3300.0, 3100.0, 0.0])
+    model = BetaGeoFitter().fit(cells.frequency, cells.recency, cells["T"], weights=cells.weight)
+    amounts = np.linspace(5.0, 20.0, 40)
+    spend = GammaGammaFitter().fit(np.full(40, 3), amounts)
+    assert not model.convergence_.identified
+    total = value.value_total(
+        model, spend, cells, horizon_days=90, annual_discount_rate=0.1, confidence=0.95, draws=50, seed=1
+    )
+    assert total.expected > 0
+    assert isinstance(total.low, NotComputable)
+    assert isinstance(total.high, NotComputable)

@@ -43,6 +43,8 @@ def _dropout_rule(R: np.ndarray, a: float, B: np.ndarray, z_low: float, z_high: 
 
 def _blocks(params: tuple, x: np.ndarray, z_low: float, z_high: float) -> Iterator[tuple]:
     """The pairs in blocks: a slice, R = r + x as a column, nodes of p and their weights, a row each."""
+    if not x.size:
+        return
     r, _, a, b = params
     distinct, which = np.unique(x, return_inverse=True)
     p, weights = _dropout_rule(r + distinct, a, b + distinct, z_low, z_high)
@@ -52,7 +54,7 @@ def _blocks(params: tuple, x: np.ndarray, z_low: float, z_high: float) -> Iterat
 
 
 def _bounds(z: np.ndarray) -> tuple[float, float]:
-    return max(float(z.min()), 1e-12), max(float(z.max()), 1e-12)
+    return max(float(z.min(initial=np.inf)), 1e-12), max(float(z.max(initial=0.0)), 1e-12)
 
 
 def _orders(R: np.ndarray, p: np.ndarray, weights: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -190,8 +190,9 @@ def value_total(
     intercept, slope = coefficients
     expected = float(scores["discounted_orders"] @ (intercept * cells["weight"] + slope * cells["spend"]))
     orders, amounts = (one.parameter_draws(draws, seed=seed + i) for i, one in enumerate((model, gamma_gamma)))
-    if reason := next((one for one in (orders, amounts) if isinstance(one, NotComputable)), None):
-        return ValueTotal(expected, reason, reason)
+    for sample in (orders, amounts):
+        if isinstance(sample, NotComputable):
+            return ValueTotal(expected, sample, sample)
     base, totals = _Base(cells, model), []
     for row, amount in zip(orders, amounts, strict=True):
         coefficients = _with(gamma_gamma, amount).spend_coefficients(base.x)
