@@ -48,6 +48,11 @@ def test_outside_a_run_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_table_that_cannot_be_computed_is_not_written(folder):
+    output.save_table(ibis.duckdb.connect(), NotComputable("not enough data"), "t")
+    assert list(folder.iterdir()) == []
+
+
 def test_the_end_mark_carries_figures_reasons_checks_and_forecasts():
     mark = output.EndMark(
         "customer_value",

@@ -104,14 +104,14 @@ class EndMark:
         return {END_MARK: content, "text/plain": "\n".join(["End of the notebook.", *lines])}
 
 
-def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame, name: str) -> str:
-    """Write `table` as CSV and Parquet into the run's tables and say so; outside a run nothing is written.
+def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame | NotComputable, name: str) -> None:
+    """Write `table` as CSV and Parquet into the run's tables; outside a run, or where there is none, nothing.
 
     In the CSV a text that a spreadsheet would run as a formula gets an apostrophe before it, and the file begins with
     the mark by which Excel knows UTF-8. The Parquet file holds the values as they are.
     """
-    if FOLDER not in os.environ:
-        return f"A monthly run writes this table to tables/{name}.csv; here nothing is written."
+    if FOLDER not in os.environ or isinstance(table, NotComputable):
+        return
     if isinstance(table, pd.DataFrame):
         table = ibis.memtable(table)
     folder = Path(os.environ[FOLDER])
@@ -124,4 +124,3 @@ def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame, name: st
         marked.write(codecs.BOM_UTF8)
         shutil.copyfileobj(source, marked)
     plain.unlink()
-    return f"The whole table is in tables/{name}.csv (for spreadsheets) and tables/{name}.parquet."
