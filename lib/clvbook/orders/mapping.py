@@ -66,7 +66,10 @@ class Mapping(_Strict):
     def _known_statuses(cls, statuses: dict[str, str]) -> dict[str, str]:
         if unknown := sorted(set(statuses.values()) - set(STATUSES)):
             raise ValueError(f"{', '.join(unknown)}: is no status; there are {', '.join(STATUSES)}")
-        return {fold(word): status for word, status in statuses.items()}
+        # The engine folds case and spaces but not the width of letters: a word is known both as written and in NFKC.
+        return {
+            form: status for word, status in statuses.items() for form in ("".join(word.lower().split()), fold(word))
+        }
 
     @model_validator(mode="after")
     def _whole(self) -> "Mapping":

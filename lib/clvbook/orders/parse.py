@@ -4,7 +4,6 @@ in: Ibis text columns and a mapping's formats; out: Ibis expressions, computed b
 """
 
 import re
-import unicodedata
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -46,13 +45,20 @@ def filled(text: StringValue) -> StringValue:
 
 def amount(text: StringValue, form: FileFormat) -> DecimalValue:
     """A plain decimal number, rounded to 4 places: no exponent, no nan, below a trillion; otherwise null."""
+    # Cells without spaces are read at once; coalesce looks at the second way only where the first gives nothing.
+    value = ibis.coalesce(_number(text, form), _number(stripped(text), form))
+    return ibis.ifelse(value.abs() < _TOO_MUCH, value, ibis.null(MONEY))
+
+
+def _number(text: StringValue, form: FileFormat) -> DecimalValue:
     point = re.escape(form.decimal)
     if form.thousands:
         grouped = rf"^[+-]?\d{{1,3}}({re.escape(form.thousands)}\d{{3}})+({point}\d*)?$"
         text = ibis.ifelse(text.re_search(grouped), text.replace(form.thousands, ""), text)
     plain = text.re_search(rf"^[+-]?(\d+({point}\d*)?|{point}\d+)$")
-    value = ibis.ifelse(plain, text.replace(form.decimal, "."), ibis.null("string")).try_cast(MONEY)
-    return ibis.ifelse(value.abs() < _TOO_MUCH, value, ibis.null(MONEY))
+    if form.decimal != ".":
+        text = text.replace(form.decimal, ".")
+    return ibis.ifelse(plain, text, ibis.null("string")).try_cast(MONEY)
 
 
 def product(quantity: DecimalValue, price: DecimalValue) -> DecimalValue:
@@ -64,19 +70,18 @@ def product(quantity: DecimalValue, price: DecimalValue) -> DecimalValue:
 
 def moment(text: StringValue, mapping: Mapping, timezone: str) -> TimestampValue:
     """A moment on the clock of `timezone`. Text with an offset (Z, +0200) is converted, text without is local."""
-    formats = ibis.array(mapping.times)
-    offset = text.re_extract(_OFFSET, 1)
+    formats, cell = ibis.array(mapping.times), stripped(text)
+    offset = cell.re_extract(_OFFSET, 1)
     size = offset.length()
-    local = ibis.ifelse(size > 0, text.left(text.length() - size).strip(), ibis.null("string"))
+    local = ibis.ifelse(size > 0, cell.left(cell.length() - size).strip(), cell)
     digits = offset.re_replace(r"[^0-9]", "").fill_null("")
-    minutes = digits.substr(0, 2).try_cast("int64").fill_null(0) * 60 + digits.substr(2, 2).try_cast("int64").fill_null(
-        0
-    )
+    hours, rest = (digits.substr(at, 2).try_cast("int64").fill_null(0) for at in (0, 2))
+    minutes = hours * 60 + rest
     ahead = ibis.ifelse(offset.startswith("-"), -minutes, minutes).as_interval("m")
-    # The text without an offset is read first: the engine then looks at the offset only of rows that need it.
-    return ibis.coalesce(
-        try_strptime(text, formats), _clock(timezone, _instant("UTC", try_strptime(local, formats) - ahead))
-    )
+    there = try_strptime(local, formats)
+    here = ibis.ifelse(size > 0, _clock(timezone, _instant("UTC", there - ahead)), there)
+    # Most cells are read at once; coalesce looks for spaces and offsets only in those that are not.
+    return ibis.coalesce(try_strptime(text, formats), here)
 
 
 def customer(text: StringValue, mapping: Mapping) -> StringValue:
@@ -87,20 +92,15 @@ def customer(text: StringValue, mapping: Mapping) -> StringValue:
     return ibis.ifelse(text.lower().isin(nobody), ibis.null("string"), text)
 
 
-def status(text: StringValue, mapping: Mapping) -> StringValue:
-    """The canonical status of a platform's word: the default where it is empty, null where it is not known."""
-    words = {_plain(form): status for word, status in mapping.statuses.items() for form in _forms(word)}
-    folded = text.re_replace(r"\s", "").lower()
-    known = [(folded == word, status) for word, status in sorted(words.items())]
-    return ibis.cases((text.isnull(), mapping.default_status), *known, else_=ibis.null("string"))
+def folded(text: StringValue) -> StringValue:
+    """A word as statuses are compared: no spaces, no case; null where nothing is left."""
+    return text.re_replace(r"[\s\p{Z}]", "").lower().nullif("")
 
 
-def _plain(word: str) -> str:
-    return "".join(word.lower().split())
-
-
-def _forms(word: str) -> set[str]:
-    return {word, unicodedata.normalize("NFKC", word)}
+def status(word: StringValue, mapping: Mapping) -> StringValue:
+    """The canonical status of a platform's `folded` word: the default where there is none, null where it is unknown."""
+    known = [(word == form, status) for form, status in sorted(mapping.statuses.items())]
+    return ibis.cases((word.isnull(), mapping.default_status), *known, else_=ibis.null("string"))
 
 
 def listed(text: StringValue, codes: list[str]) -> BooleanValue:

@@ -7,11 +7,11 @@ from datetime import date
 
 import ibis
 from ibis import _
-from ibis.expr.types import BooleanValue, IntegerValue, Table, TimestampValue, Value
+from ibis.expr.types import BooleanValue, IntegerValue, StringValue, Table, TimestampValue, Value
 
 from clvbook.errors import InputRefused
 from clvbook.orders.mapping import Mapping
-from clvbook.orders.parse import amount, customer, filled, listed, moment, product, status
+from clvbook.orders.parse import amount, customer, filled, folded, listed, moment, product, status
 from clvbook.orders.read import RawOrders
 from clvbook.orders.schema import REASONS, STATUSES
 from clvbook.settings import Settings
@@ -19,7 +19,7 @@ from clvbook.settings import Settings
 _EARLIEST, _LATEST = date(1990, 1, 1), date(2100, 1, 1)
 _BY_STATUS = {"test": "test_order", "failed": "unpaid"}
 _BY_STATUS |= {status: status for status in ("unpaid", "closed_unpaid", "cancelled", "closed_refunded")}
-_TEXTS = ("order_id", "sku", "coupon_id", "province", "source", "remark")
+_TEXTS = ("order_id", "customer_id", "sku", "currency", "coupon_id", "province", "source", "remark")
 _TIMES = ("created_at", "paid_at")
 _NUMBERS = ("items", "discount", "quantity", "price", "refund")
 CODE = {reason: place for place, reason in enumerate(REASONS)}
@@ -27,8 +27,10 @@ CODE = {reason: place for place, reason in enumerate(REASONS)}
 
 def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
     """Text cells to values, and the place in REASONS of the first reason that a row shows by itself (`code`)."""
-    given = [name for name in text.columns if name not in ("file", "cells", "title", "category")]
-    text = text.select("file", "cells", **{name: filled(text[name]) for name in given})
+    given = [name for name in text.columns if name in (*_TEXTS, *_TIMES, *_NUMBERS, "status", "paid")]
+    first = {name: filled(text[name]) if name in _TEXTS else text[name] for name in given}
+    first |= {"status": folded(text.status)} if "status" in given else {}
+    text = text.select("file", "cells", **first)
     values: dict[str, Value] = {name: text[name] for name in given if name in _TEXTS}
     values |= {name: moment(text[name], mapping, settings.timezone) for name in given if name in _TIMES}
     values |= {name: amount(text[name], mapping.format) for name in given if name in _NUMBERS}
@@ -39,16 +41,11 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
         values["status"] = status(text.status, mapping)
     if "currency" in given:
         values["currency"] = text.currency.upper()
-    # Whether an unread cell was filled decides between "none" and "bad".
-    unread = {
-        f"{name}_unread": text[name].notnull() & values[name].isnull()
-        for name in ("created_at", "refund")
-        if name in given
-    }
-    rows = text.select("file", "cells", **values, **unread)
+    cells = {f"{name}_cell": text[name] for name in ("created_at", "refund") if name in given}
+    rows = text.select("file", "cells", **values, **cells)
     if mapping.level == "line":
         rows = rows.mutate(amount=product(rows.quantity, rows.price), gives_back=_gives_back(rows, mapping))
-    return rows.mutate(code=_code(rows, mapping, settings)).drop(*unread)
+    return rows.mutate(code=_code(rows, mapping, settings)).drop(*cells)
 
 
 def _gives_back(rows: Table, mapping: Mapping) -> BooleanValue:
@@ -76,10 +73,11 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
             refund = rows.order_id.startswith(mapping.refunds.order_id_prefix)
             holds["bad_amount"] |= refund & (rows.amount > 0)
     if "refund" in has:
-        holds["bad_amount"] |= rows.refund_unread | (rows.refund < 0).fill_null(False)
+        holds["bad_amount"] |= _unread(rows.refund, rows.refund_cell) | (rows.refund < 0).fill_null(False)
     holds["bad_date"] = rows.paid_at.isnull() | _implausible(rows.paid_at)
     if "created_at" in has:
-        holds["bad_date"] |= rows.created_at_unread | _implausible(rows.created_at).fill_null(False)
+        unread = _unread(rows.created_at, rows.created_at_cell)
+        holds["bad_date"] |= unread | _implausible(rows.created_at).fill_null(False)
         # A paid_at without a time of day is that day's midnight: only an earlier day is before the order then.
         whole_day = rows.paid_at == rows.paid_at.truncate("D")
         holds["paid_before_created"] = (rows.paid_at < rows.created_at) & ~(
@@ -105,6 +103,11 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
     return ibis.cases(*branches, else_=ibis.null("int8"))
 
 
+def _unread(value: Value, cell: StringValue) -> BooleanValue:
+    """Whether a cell holds what cannot be read, rather than nothing."""
+    return ibis.ifelse(value.isnull(), filled(cell).notnull(), False)
+
+
 def _implausible(when: TimestampValue) -> BooleanValue:
     return (when < ibis.timestamp(f"{_EARLIEST} 00:00:00")) | (when >= ibis.timestamp(f"{_LATEST} 00:00:00"))
 
@@ -116,7 +119,7 @@ def refuse_unknown_statuses(raw: RawOrders) -> None:
     for file, text in zip(raw.files, raw.texts, strict=True):
         if "status" in file.found:
             cells = text.select(word=text[f"c{file.found['status']}"])
-            unknown = cells.filter(status(filled(_.word), raw.mapping).isnull()).group_by("word").agg(rows=_.count())
+            unknown = cells.filter(status(folded(_.word), raw.mapping).isnull()).group_by("word").agg(rows=_.count())
             top = unknown.order_by([ibis.desc("rows"), "word"]).limit(20).to_pyarrow().to_pylist()
             words |= {row["word"]: words.get(row["word"], 0) + row["rows"] for row in top}
     told = ", ".join(f"{word[:80]!r} ({rows:,})" for word, rows in words.items())
