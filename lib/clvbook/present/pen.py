@@ -31,6 +31,7 @@ class Pen:
     panels: list[tuple[Any, str]] = field(default_factory=list)  # axes, and what is written over them
     legends: list[tuple[Any, int]] = field(default_factory=list)  # and their lines
     bar: Any = None  # a map's colour scale
+    bar_room: float = 0  # pixels that it takes with its figures
 
     def axes(self, *, y: str = "", x: str = "", grid: bool = True) -> Any:
         """Axes with the unit of y written over them and that of x under them."""
@@ -120,6 +121,7 @@ class Pen:
         self.figure.colorbar(image, cax=self.bar, format=lambda value, _: form(value)).outline.set_visible(False)
         self.bar.tick_params(colors=MUTED, right=False, pad=5)
         self.bar.locator_params(nbins=5)
+        self.bar_room = 36 + 7.5 * max(sum(map(_units, form(value))) for value in image.get_clim())
         self.bar.set_title(label, loc="right", fontsize=SMALL, color=MUTED, pad=8)
 
     def legend(self, axes: Any = None) -> None:
@@ -146,7 +148,7 @@ class Pen:
         last = self.panels[-1][0]
         two_lines = any("\n" in label.get_text() for label in last.get_xticklabels())
         bottom = 6 + SMALL * 1.4 * (2 if two_lines else 1) + (LINE if last.get_xlabel() else 0)
-        right, gap = (width - 64 if self.bar else width - 24), 14
+        right, gap = width - (self.bar_room if self.bar else 24), 14
         each = (height - top - bottom - gap * (len(self.panels) - 1)) / len(self.panels)
         for axes, unit in self.panels:
             over = 26 if unit else 4
@@ -154,7 +156,7 @@ class Pen:
             axes.set_position(box)
             self.figure.text(0, 1 - (top + 5) / height, unit, va="top", color=MUTED)
             if self.bar:
-                self.bar.set_position((1 - 52 / width, box[1], 12 / width, box[3]))
+                self.bar.set_position(((right + 12) / width, box[1], 12 / width, box[3]))
             top += each + gap
 
 
