@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from clvbook.report import produce
+from clvbook.report.kernels import Kernels
 from clvbook.settings import make_settings
 
 END = "application/vnd.clvbook.end+json"
@@ -26,7 +27,7 @@ class Desk:
         self.folder = folder
         self.notebooks = folder / "notebooks"
         self.reports = folder / "reports"
-        self.notebooks.mkdir()
+        self.notebooks.mkdir(exist_ok=True)
         self.inputs = [{"path": "orders.csv", "sha256": "a" * 64, "bytes": 1}]
 
     def write(self, stem, *cells, end=True, kpis=(), title="# A question"):
@@ -39,6 +40,8 @@ class Desk:
             nb.cells.append((kind or nbformat.v4.new_code_cell)(cell))
         if end:
             nb.cells.append(nbformat.v4.new_code_cell(end_cell(stem, kpis)))
+        for place, cell in enumerate(nb.cells):
+            cell.id = f"c{place}"
         nb.metadata["kernelspec"] = {"name": "a-kernel-nobody-has", "display_name": "?", "language": "python"}
         nbformat.write(nb, self.notebooks / f"{stem}.ipynb")
 
@@ -72,12 +75,51 @@ class Desk:
         return json.loads((self.month / "manifest.json").read_text())
 
 
-@pytest.fixture(autouse=True)
-def _light(monkeypatch):
-    """Tiny notebooks draw nothing: their kernels import nothing heavy."""
-    monkeypatch.setattr("clvbook.report.run.WARM", [])
+class Shared:
+    """One zygote for all tests, in place of one a run: leaving a run ends its kernels, and not the zygote."""
+
+    def __init__(self, kernels):
+        self.kernels = kernels
+        self.started = []
+
+    def __call__(self, modules, *, folder):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill_all()
+        assert all(kernel.ended.wait(5) for kernel in self.started)
+
+    def start(self, name, *, env):
+        self.started.append(self.kernels.start(name, env=env))
+        return self.started[-1]
+
+    def kill(self, kernel):
+        self.kernels.kill(kernel)
+
+    def kill_all(self):
+        for kernel in self.started:
+            self.kill(kernel)
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory):
+    with Kernels(["nbformat", "numpy"], folder=tmp_path_factory.mktemp("kernels")) as kernels:
+        yield kernels
+    assert kernels.process.returncode == 0
+    assert not kernels.runtime.exists()
 
 
 @pytest.fixture
-def desk(tmp_path):
+def desk(tmp_path, zygote, monkeypatch):
+    monkeypatch.setattr("clvbook.report.run.Kernels", Shared(zygote))
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def own_desk(tmp_path, monkeypatch):
+    """A desk whose runs start a zygote of their own, as they do outside tests."""
+    monkeypatch.setattr("clvbook.report.run.WARM", [])  # tiny notebooks draw nothing
     return Desk(tmp_path)

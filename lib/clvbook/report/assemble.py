@@ -46,7 +46,6 @@ def one_page(run: "Run", stem: str, kernel: Kernel) -> Made:
         parameters=run.recipe.parameters,
         kernel=kernel,
         cell_timeout=run.settings.cell_timeout_seconds,
-        stopped=lambda: run.stopped,
         finished=lambda: run.cell_done(stem),
     )
     name = page_name(stem)

@@ -12,7 +12,7 @@ from typing import Any
 from clvbook.errors import PublishFailed
 from clvbook.report.sanitise import PICTURE, local
 
-VOID = set("area base br col embed hr img input link meta source track wbr".split())
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 ADDRESSES = {"src", "href", "xlink:href", "action", "formaction", "poster", "data", "srcset", "background"}
 PAGE_LIMIT = 20_000_000  # bytes; a browser on a phone gives up somewhere above
 FORMULA = re.compile(r"[=+@\t\r]|-(?![0-9.])")

@@ -27,6 +27,8 @@ from clvbook.report.failures import explain, left_early, no_end_mark
 from clvbook.report.kernels import Kernel
 
 END_MARK = "application/vnd.clvbook.end+json"
+CELL_FILE = re.compile(r"(?:/[\w.-]{1,99}){0,20}/ipykernel_\d+/\d+\.py")
+MEMORY_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 STREAM_LIMIT = 200_000  # characters of print that one cell may leave in a notebook
 
 logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it warns of each parameter that a notebook need not declare
@@ -122,12 +124,9 @@ def execute(
     parameters: dict[str, Any],
     kernel: Kernel,
     cell_timeout: int,
-    stopped: Callable[[], ClvbookError | None] = lambda: None,
     finished: Callable[[], None] = lambda: None,
 ) -> Executed:
-    """Run `notebook` to its end mark. `stopped` is the reason for which the whole run was ended, where it was;
-    `finished` is called after each cell.
-    """
+    """Run `notebook` to its end mark; `finished` is called after each cell."""
     require_plain(parameters)
     start = time.perf_counter()
     nb = nbformat.v4.upgrade(notebook)
@@ -156,7 +155,6 @@ def execute(
     finally:
         _close(ensure_event_loop())
     if error:
-        error = stopped() or error
         error.notebook = settle(attempt)
         raise error
     return Executed(settle(attempt), end_mark(attempt.cells), time.perf_counter() - start)
@@ -199,7 +197,9 @@ def settle(attempt: Attempt) -> NotebookNode:
         cell.metadata["papermill"] = {"status": status, "exception": status == "failed"}
         for output in cell.outputs:
             if output.output_type == "stream":
-                output.text = re.sub(r"\S*/ipykernel_\d+/\d+\.py", "<cell>", output.text)
+                output.text = CELL_FILE.sub("<cell>", output.text)
+            elif "text/plain" in output.get("data", {}):
+                output.data["text/plain"] = MEMORY_ADDRESS.sub("", output.data["text/plain"])
     ran = {id(cell) for cell in attempt.cells}
     for index, cell in enumerate(cell for cell in nb.cells if id(cell) not in ran):
         cell.id = f"note-{index}"
@@ -207,7 +207,7 @@ def settle(attempt: Attempt) -> NotebookNode:
 
 
 def require_plain(parameters: dict[str, Any]) -> None:
-    """papermill writes parameters as source code: only plain values may reach it. BadParameters for others."""
+    """Papermill writes parameters as source code: only plain values may reach it. BadParameters for others."""
 
     def plain(value: Any) -> bool:
         if isinstance(value, list):

@@ -37,7 +37,8 @@ from clvbook.settings import month_end
 
 TEMPLATES = Path(__file__).parent / "template"
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-MONTHS = "January February March April May June July August September October November December".split()
+MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September"]
+MONTHS += ["October", "November", "December"]
 
 
 def refresh(shelf: Shelf) -> None:

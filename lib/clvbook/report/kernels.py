@@ -28,7 +28,8 @@ class Kernel:
 
     has_kernel = True
 
-    def __init__(self, name: str, connection: dict[str, Any]) -> None:
+    def __init__(self, key: str, name: str, connection: dict[str, Any]) -> None:
+        self.key = key
         self.name = name
         self.connection = connection
         self.pid: int | None = None
@@ -45,6 +46,7 @@ class Kernel:
         """Open a client whose every channel is known to work; KernelDied where the kernel does not answer."""
         from queue import Empty
 
+        await asyncio.to_thread(self.bound.wait, seconds)  # asking sockets that do not listen yet costs a second
         client = _client_class()(kernel=self)
         client.load_connection_info(self.connection)
         client.context.rcvhwm = 0  # what waits here is never dropped
@@ -112,22 +114,23 @@ class Kernels:
 
     def start(self, name: str, *, env: dict[str, str]) -> Kernel:
         """Ask for a kernel; it comes up while the caller does other things."""
+        key = f"k{len(self.kernels)}"
         connection = {
             "transport": "ipc",
-            "ip": str(self.runtime / f"k{len(self.kernels)}"),
+            "ip": str(self.runtime / key),
             "key": secrets.token_bytes(32).hex().encode(),
             **{f"{port}_port": i for i, port in enumerate(("shell", "iopub", "stdin", "hb", "control"), 1)},
         }
-        kernel = self.kernels[name] = Kernel(name, connection)
-        file = self.runtime / f"k{len(self.kernels)}.json"
+        kernel = self.kernels[key] = Kernel(key, name, connection)
+        file = self.runtime / f"{key}.json"
         file.touch(mode=0o600)
         file.write_text(json.dumps(connection | {"key": connection["key"].decode(), "signature_scheme": "hmac-sha256"}))
-        self._order({"start": name, "connection": str(file), "env": env})
+        self._order({"start": key, "connection": str(file), "env": env})
         return kernel
 
     def kill(self, kernel: Kernel) -> None:
         """End a kernel and all it forked."""
-        self._order({"kill": kernel.name})
+        self._order({"kill": kernel.key})
 
     def kill_all(self) -> None:
         """End every kernel; their notebooks fail at once."""

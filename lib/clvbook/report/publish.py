@@ -128,7 +128,7 @@ class Shelf:
 
     def record_failure(self, month: str, error: BaseException, *, title: str, seconds: float = 0) -> None:
         """Keep when, why and how far; readers see it as a row of the history."""
-        code = error.exit_code if isinstance(error, ClvbookError) else 130
+        code = error.exit_code if isinstance(error, ClvbookError) else getattr(error, "code", 130)
         folder = self.stage()
         for stem, notebook in getattr(error, "notebooks", {}).items():
             write(folder / f"{stem}.ipynb", nbformat.writes(notebook))

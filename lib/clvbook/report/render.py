@@ -68,7 +68,7 @@ def page(notebook: NotebookNode, *, about: dict[str, Any], exporter: PageExporte
     resources = {
         "language_code": "en",
         "page": {**about, "title": title, "contents": contents},
-        "include_css": lambda name: Markup("<style>\n{}</style>").format(  # noqa: S704
+        "include_css": lambda name: Markup("<style>\n{}</style>").format(
             Markup((TEMPLATES / "clvbook" / name).read_text(encoding="utf-8"))  # noqa: S704
         ),
     }

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,26 +231,20 @@ class Run:
                         f"{len(futures) - len(done)} of {len(futures)} notebooks did not finish within {limit} seconds",
                         "raise run_timeout_seconds, or run with more --jobs",
                     )
-            except BaseException:
-                self.stopped = PublishFailed("the run was stopped", "run it again")
-                raise
             finally:
-                if self.stopped or any(future.done() and future.exception() for future in futures.values()):
-                    for future in futures.values():
-                        future.cancel()
-                    kernels.kill_all()
-        error = self.stopped or self._first_error(futures)
-        if error:
-            raise error
-        return {stem: future.result() for stem, future in futures.items()}
-
-    def _first_error(self, futures: dict[str, Future]) -> BaseException | None:
-        """The error that ended the run: others follow from it, as their kernels were ended."""
-        errors = {s: f.exception() for s, f in futures.items() if not f.cancelled() and f.exception()}
-        first = min(errors.values(), key=lambda error: getattr(error, "when", 0), default=None)
-        if first is not None:
-            first.notebooks = {stem: e.notebook for stem, e in errors.items() if hasattr(e, "notebook")}
-        return first
+                # Nothing may outlive the run, whether it ends well, by an error, by Ctrl-C or by SIGTERM.
+                for future in futures.values():
+                    future.cancel()
+                kernels.kill_all()
+        errors = {
+            s: future.exception() for s, future in futures.items() if not future.cancelled() and future.exception()
+        }
+        if not errors and not self.stopped:
+            return {stem: future.result() for stem, future in futures.items()}
+        # The first error ended the run; later ones follow from it, as it ended their kernels.
+        error = self.stopped or min(errors.values(), key=lambda error: error.when)
+        error.notebooks = {stem: e.notebook for stem, e in errors.items() if hasattr(e, "notebook")}
+        raise error
 
     def _page(self, stem: str, kernel: Kernel, kernels: Kernels) -> Any:
         from clvbook.report import assemble
@@ -299,7 +293,5 @@ class Run:
 
 def _load() -> None:
     """Import papermill and nbconvert while kernels warm up; what fails here fails again where it is used."""
-    try:
+    with suppress(Exception):
         from clvbook.report import assemble  # noqa: F401
-    except Exception:  # noqa: S110  raised again, with its place, by the import that needs it
-        pass

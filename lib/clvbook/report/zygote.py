@@ -84,18 +84,20 @@ def _start(name: str, connection: str, env: dict[str, str], pipe: int) -> None:
     )  # a kernel that dies at once is known before it is reaped
     pid = os.fork()
     if pid:
+        with suppress(OSError):  # here and in the child: whoever is first, the group stands before it may be killed
+            os.setpgid(pid, pid)
         kernels[pid] = name
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         return
     code = 1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         kernels.clear()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.update(env | parent)
-        _serve(command[3:], lambda: _say(pipe, bound=name, pid=os.getpid()))
+        _serve(command[3:], lambda: (_say(pipe, bound=name, pid=os.getpid()), os.close(pipe)))
         code = 0
     finally:
         os._exit(code)
@@ -112,7 +114,7 @@ def _serve(arguments: list[str], bound) -> None:
 
     sys.argv = ["ipykernel_launcher", *arguments]
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    app = App.instance()
+    app = App.instance(parent_handle=os.getppid())  # a kernel looks every second whether its parent still lives
     app.initialize(arguments)
     bound()
     app.start()

@@ -1,0 +1,81 @@
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from clvbook.report.kernels import Kernels, imported_modules
+
+ORPHANS = """
+import pathlib, sys
+from clvbook.report.kernels import Kernels
+kernels = Kernels([], folder=pathlib.Path.cwd())
+kernel = kernels.start("one", env={{}})
+kernel.bound.wait()
+print(kernels.process.pid, kernel.pid, kernels.runtime, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_modules_that_notebooks_import():
+    sources = [
+        "import pandas as pd\nfrom clvbook.present import charts, tables",
+        "%magic",
+        "import os.path\nfrom . import x",
+    ]
+    assert imported_modules(sources) == [
+        "pandas", "clvbook.present", "clvbook.present.charts", "clvbook.present.tables", "os.path",
+    ]  # fmt: skip
+
+
+def test_kernels_end_with_a_parent_that_is_killed():
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS.format()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    zygote, kernel, runtime = parent.stdout.readline().split()
+    children = [psutil.Process(int(pid)) for pid in (zygote, kernel)]
+    parent.kill()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    parent.communicate()
+    assert not alive
+    assert not os.path.exists(runtime)  # noqa: PTH110
+
+
+def test_a_kernel_ended_before_it_is_up_is_ended(zygote):
+    for _ in range(5):
+        kernel = zygote.start("early", env={})
+        zygote.kill(kernel)
+        assert kernel.ended.wait(5)
+        assert kernel.code == -signal.SIGKILL
+
+
+def test_a_dead_zygote_ends_its_kernels(tmp_path):
+    with Kernels([], folder=tmp_path) as kernels:
+        kernel = kernels.start("one", env={})
+        assert kernel.bound.wait(30)
+        process = psutil.Process(kernel.pid)
+        kernels.process.kill()
+        assert kernel.ended.wait(5)
+        _, alive = psutil.wait_procs([process], timeout=5)
+        assert not alive
+
+
+@pytest.mark.parametrize("fork", ["1", ""])
+def test_kernels_without_a_fork(tmp_path, monkeypatch, fork):
+    """Where forking is not safe a kernel starts from nothing; it answers just the same."""
+    import asyncio
+
+    monkeypatch.setenv("CLVBOOK_NO_FORK", fork)
+    with Kernels([], folder=tmp_path) as kernels:
+        kernel = kernels.start("one", env={})
+
+        async def ask():
+            client = await kernel.connect()
+            client.stop_channels()
+            client.context.destroy(linger=0)
+
+        asyncio.run(ask())
+        assert kernel.alive
+    assert not kernel.alive
