@@ -31,7 +31,7 @@ class Desk:
         self.inputs = [{"path": "orders.csv", "sha256": "a" * 64, "bytes": 1}]
 
     def write(self, stem, *cells, end=True, kpis=(), title="# A question"):
-        """A notebook of a title, a parameters cell, `cells` (code; Markdown where it starts with #), and an end mark."""
+        """A notebook: title, parameters cell, `cells` (Markdown where one starts with #), end mark."""
         nb = nbformat.v4.new_notebook()
         nb.cells.append(nbformat.v4.new_markdown_cell(title))
         nb.cells.append(nbformat.v4.new_code_cell("shop: str = 'demo'", metadata={"tags": ["parameters"]}))

@@ -63,7 +63,8 @@ def test_a_table_of_ours_passes_as_it_is():
     table = (
         '<div class="clv-table"><div class="scroll" role="group" tabindex="0" aria-label="Orders">'
         '<table><caption><span>Orders</span></caption><thead><tr><th scope="col">Month</th></tr></thead>'
-        '<tbody><tr class="total"><td class="figure bar" style="--share:57.1%;">¥1 &lt; 2</td></tr></tbody></table></div>'
+        '<tbody><tr class="total"><td class="figure bar" style="--share:57.1%;">¥1 &lt; 2</td></tr></tbody>'
+        "</table></div>"
         '<p class="note">Also in <a href="tables/orders.csv">tables/orders.csv</a></p></div>'
     )
     assert clean_html(table) == table
@@ -89,7 +90,8 @@ SVG = """<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "ht
 <script>alert(1)</script><foreignObject><p>x</p></foreignObject>
 <style>.a{fill:url(https://evil.example)}</style><style>.b > g{fill:red}</style>
 <g clip-path="url(#p1)"><use xlink:href="#m1" x="1"/><use xlink:href="https://evil.example#m"/>
-<a xlink:href="javascript:alert(1)"><text>gone</text></a><text x="1">3 &lt; 4 <tspan>&amp;</tspan> more</text></g></svg>"""
+<a xlink:href="javascript:alert(1)"><text>gone</text></a>
+<text x="1">3 &lt; 4 <tspan>&amp;</tspan> more</text></g></svg>"""
 
 
 def test_a_figure_keeps_its_shapes_its_name_and_ids_of_its_own():
