@@ -36,6 +36,7 @@ class Kpi:
     unit: str = ""
     low: float | NotComputable | None = None
     high: float | NotComputable | None = None
+    detail: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """`value` null goes with a `reason`."""
@@ -45,6 +46,7 @@ class Kpi:
             "name": self.name,
             "label": self.label,
             "text": self.text,
+            "detail": self.detail,
             "unit": self.unit,
             **numbers,
             "reason": reason,

@@ -143,6 +143,11 @@ def support(
             f"last order {days_since_last:,} days before the end",
             days_since_last < 30,
         ),
-        ("Customers known", "at least 90 % of orders", f"{identified_share:.1%}", identified_share >= 0.9),
+        (
+            "Customers known",
+            "at least 90\u00a0% of orders",
+            f"{100 * identified_share:.1f}\u00a0%",
+            identified_share >= 0.9,
+        ),
     ]
     return pd.DataFrame(rows, columns=["question", "needs", "has", "enough"])

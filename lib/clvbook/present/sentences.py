@@ -54,7 +54,7 @@ def tells(sentence: Callable[..., str]) -> Callable[..., str | NotComputable]:
 def level(low: Any, high: Any, form: words.Form, *, confidence: float) -> str:
     """How sure a figure is, for the line under a tile: "95 % interval ¥1.15–1.26 million"."""
     if isinstance(low, NotComputable):
-        return f"no interval: {low.reason}"
+        return "no interval: see below why"
     return f"{words.percent(confidence, digits=0)} interval {words.interval(low, high, form)}"
 
 
@@ -193,10 +193,15 @@ def off_by(error: Any) -> str:
 def concentration(frame: pd.DataFrame, *, top: float = 0.2) -> str:
     """Do the best customers stay the best?"""
     row = frame.loc[(frame.customers - top).abs().idxmin()]
-    return (
+    if pd.isna(row.later):
+        return "None of the customers known then bought in the days after: there is nothing to compare."
+    told = (
         f"The top {words.percent(top, digits=0)} of customers made {words.percent(row.past, digits=0)} of the revenue "
         f"they are ranked by; of what all those customers spent afterwards, the same people made "
-        f"{words.percent(row.later, digits=0)}. Plan with the second figure: part of being on top is luck."
+        f"{words.percent(row.later, digits=0)}. Plan with the second figure"
+    )
+    return (
+        f"{told}: part of being on top is luck." if row.later < row.past else f"{told}; here the best stayed the best."
     )
 
 
@@ -237,15 +242,20 @@ def value(worth: Any, counts: Any, settings: Any) -> str | NotComputable:
         return worth.expected
     short, margin = words.short_money_in(settings.currency), settings.margin_rate
     profit = (
-        "margin_rate is not set, so this is revenue and not profit."
+        "This is revenue and not profit: margin_rate is not set."
         if margin is None
         else f"At a margin of {words.percent(margin)} that is {short(worth.expected * margin)} of profit."
+    )
+    sure = (
+        f"There is no interval: {worth.low.reason}"
+        if isinstance(worth.low, NotComputable)
+        else f"The {level(worth.low, worth.high, short, confidence=settings.confidence)} holds the uncertainty of the "
+        "models' parameters only."
     )
     return (
         f"The {words.count(counts.customers, 'customer')} of today are expected to spend {short(worth.expected)} in "
         f"the next {words.days(settings.horizon_days)}, discounted at {words.percent(settings.annual_discount_rate)} a "
-        f"year ({level(worth.low, worth.high, short, confidence=settings.confidence)}; it holds the uncertainty of the "
-        f"models' parameters only). {profit} Customers still to be won are not in it."
+        f"year. {sure} {profit} Customers still to be won are not in it."
     )
 
 
