@@ -87,7 +87,7 @@ def check(params, sets, as_json) -> None:
         from clvbook import book
 
         found = book.check_orders(settings)
-    click.echo(json.dumps(found.as_dict(), ensure_ascii=False) if as_json else book.check_words(found, settings))
+    click.echo(json.dumps(found.as_numbers(), ensure_ascii=False) if as_json else book.account(found, settings))
 
 
 @main.command()

@@ -13,7 +13,7 @@ import pandas as pd
 from clvbook.book import output
 from clvbook.book.value import ValueBook
 from clvbook.engine import connect
-from clvbook.orders import Reconciliation, clean_orders
+from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
 
 
@@ -32,6 +32,22 @@ def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
 def check_orders(settings: Settings) -> Reconciliation:
     """Read and clean all there is, and nothing more. InputRefused where it cannot be read or does not reconcile."""
     return clean_orders(connect(settings), settings).reconciliation.check()
+
+
+def account(found: Reconciliation, settings: Settings) -> str:
+    """The reconciliation as lines for a terminal: every row's fate, then the rows set aside by reason."""
+    lines = [("rows", f"paid, {settings.currency}", "")]
+    lines += [
+        (f"{rows:,}", f"{money:,.2f}", fate) for fate, rows, money in quality.fates(found).itertuples(index=False)
+    ]
+    lines += [("", "", "set aside:")] if any(found.quarantined.values()) else []
+    for row in quality.reasons(found).itertuples():
+        lines.append((f"{row.rows:,}", f"{row.money:,.2f}", f"  {row.reason}: {row.meaning}"))
+    table = "\n".join(f"{rows:>12}  {money:>18}  {words}".rstrip() for rows, money, words in lines)
+    return (
+        f"{table}\n\n{found.orders_kept:,} orders kept, {found.orders_without_customer:,} of them without a customer; "
+        f"{found.customers:,} customers; {found.first_order} to {found.last_order}."
+    )
 
 
 class Book(ValueBook):

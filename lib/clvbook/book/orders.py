@@ -35,18 +35,25 @@ class OrdersBook:
         }
         self._shelf = Cache(self.con, settings.shop, content)
         self.settings = settings
-        self.month = settings.month or last_complete_month(self.reconciliation.last_order, settings)
-        self.as_of = month_end(self.month)
-        self.settings = settings.model_copy(update={"month": self.month})
-        if "currency" not in settings.model_fields_set and self.reconciliation.quarantined.get("other_currency"):
+        read = self.reconciliation
+        if not read.orders_kept:
+            told = ", ".join(f"{rows:,} {reason}" for reason, rows in read.quarantined.items())
             raise InputRefused(
-                f"{self.reconciliation.quarantined['other_currency']:,} rows are not in {settings.currency}",
+                f"0 of {read.rows_read:,} rows can be kept ({told or 'the files have no rows'})",
+                "is it the right file, and the right mapping for it? clvbook check shows the counts",
+            )
+        if "currency" not in settings.model_fields_set and (others := read.quarantined.get("other_currency")):
+            raise InputRefused(
+                f"{others:,} rows are not in {settings.currency}",
                 f"write `currency: {settings.currency}` into the parameters: orders in another one are then set aside",
             )
-        if self.reconciliation.first_order > self.as_of:
+        self.month = settings.month or last_complete_month(read.last_order, settings)
+        self.as_of = month_end(self.month)
+        self.settings = settings.model_copy(update={"month": self.month})
+        if read.first_order > self.as_of:
             raise InputRefused(
-                f"0 of {self.reconciliation.orders_kept:,} kept orders were paid up to the end of {self.month}; "
-                f"the first was on {self.reconciliation.first_order}",
+                f"0 of {read.orders_kept:,} kept orders were paid up to the end of {self.month}; "
+                f"the first was on {read.first_order}",
                 "choose a later month",
             )
 
