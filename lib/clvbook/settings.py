@@ -22,7 +22,7 @@ from clvbook.errors import BadParameters
 
 
 def _month(text: str) -> str:
-    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+    if not re.fullmatch(r"(19|20)[0-9]{2}-(0[1-9]|1[0-2])", text):
         raise ValueError("is not a month; write it as YYYY-MM, such as 2026-10")
     return text
 
@@ -89,9 +89,11 @@ class Settings(BaseModel):
 
     @property
     def order_files(self) -> list[Path]:
-        """The order files that stand behind `orders`, sorted; BadParameters where there are none."""
+        """The order files that stand behind `orders`, each once; BadParameters where there are none."""
         patterns = [self.orders] if isinstance(self.orders, str) else self.orders
-        return [path for pattern in patterns for path in find_files(pattern)]
+        if not patterns:
+            raise BadParameters("orders: the list names 0 files", "write one path, or a list of them")
+        return list(dict.fromkeys(path for pattern in patterns for path in find_files(pattern)))
 
 
 def month_start(month: str) -> date:
@@ -141,12 +143,13 @@ def find_files(pattern: str) -> list[Path]:
         package, _, inside = pattern.removeprefix("package://").partition("/")
         try:
             found = [Path(str(files(package) / inside))]
-        except ModuleNotFoundError:
+        except (ModuleNotFoundError, TypeError, ValueError):  # no package, a module, no name at all
             found = []
     else:
         path = home() / Path(pattern).expanduser()
-        found = sorted(path.parent.glob(path.name)) if any(c in path.name for c in "*?[") else [path]
-    found = [path for path in found if path.exists()]
+        globbed = any(c in path.name for c in "*?[") and not path.exists()
+        found = sorted(path.parent.glob(path.name)) if globbed else [path]
+    found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(
             f"orders: 0 files found at {pattern}",
@@ -161,7 +164,8 @@ def make_settings(values: Mapping[str, Any], *, source: str = "parameters", line
         return Settings(**values)
     except ValidationError as error:
         faults = {_fault(entry, source, lines or {}): None for entry in error.errors()}
-        count = f"{len(faults)} parameter{'s' if len(faults) > 1 else ''} cannot be used:"
+        several = len({entry["loc"][0] for entry in error.errors()})
+        count = f"{several} parameter{'s' if several > 1 else ''} cannot be used:"
         raise BadParameters(
             "\n".join([count, *(f"  {fault}" for fault in faults)]),
             "lib/clvbook/settings.py lists every parameter with its type, unit and range",
@@ -182,6 +186,18 @@ def _fault(entry: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> s
             return f"{where}: {name}: {entry['input']!r}: {said}"
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose dates stay text, so that a 30th of February is told as any other fault is."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the class's own is shared by all of YAML
+        sign: [(tag, form) for tag, form in resolvers if not tag.endswith(":timestamp")]
+        for sign, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)  # bytes that are no UTF-8, 0x without digits, [[[[ ...
+
+
 def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read params/<shop>.yml, lay `overrides` (--set) over it, and check the whole.
 
@@ -190,13 +206,13 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text) or {}
+        root = yaml.compose(text, Loader=_Loader)
+        values = yaml.load(text, Loader=_Loader) if root else {}  # noqa: S506 - it is a safe loader
     except OSError as error:
         near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yml")], 1)
         hint = f"did you mean {path.parent / near[0]}?" if near else "params/ holds one YAML file a shop"
         raise BadParameters(f"{path}: {error.strerror or error}", hint) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except NOT_YAML as error:
         raise BadParameters(f"{path}: is not YAML: {error}", "write one `name: value` a line") from None
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise BadParameters(f"{path}: is not a list of names and values", "write one `name: value` a line")
@@ -219,6 +235,6 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise BadParameters(f"--set {text}: has no '='", "write --set name=value, such as --set margin_rate=0.4")
     try:
-        return name.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
+        return name.strip(), yaml.load(value, Loader=_Loader)  # noqa: S506 - it is a safe loader
+    except NOT_YAML:
         return name.strip(), value
