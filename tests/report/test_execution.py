@@ -27,7 +27,11 @@ def run(zygote, request):
         run.kernel = kernel
         try:
             return execute(
-                nb, name="2_value", parameters=parameters or {"seed": 1}, kernel=kernel, cell_timeout=cell_timeout
+                nbformat.writes(nb),
+                name="2_value",
+                parameters=parameters or {"seed": 1},
+                kernel=kernel,
+                cell_timeout=cell_timeout,
             )
         finally:
             zygote.kill(kernel)
@@ -86,7 +90,7 @@ def test_a_tag_makes_nothing_pass(zygote, tag):
     nb.cells.append(nbformat.v4.new_code_cell(END))
     kernel = zygote.start(tag, env={})
     with pytest.raises(NotebookFailed):
-        execute(nb, name="tagged", parameters={}, kernel=kernel, cell_timeout=30)
+        execute(nbformat.writes(nb), name="tagged", parameters={}, kernel=kernel, cell_timeout=30)
 
 
 def test_a_kernel_that_leaves_is_dead_and_its_cell_is_not_completed(run):

@@ -1,7 +1,7 @@
 """From executed notebooks to a complete staging folder: pages, tables, carried pages, manifest, checks.
 
 in: a `Run` and its kernels; out: files in the staging folder, ready to be put in place
-This is the module that imports papermill and nbconvert; it is loaded while kernels warm up.
+This module imports nbconvert; it is loaded while the kernels work.
 """
 
 import json
@@ -16,8 +16,7 @@ import nbformat
 
 from clvbook.errors import PublishFailed
 from clvbook.report import checks, manifest
-from clvbook.report.execution import Executed, execute
-from clvbook.report.kernels import Kernel
+from clvbook.report.execution import Executed
 from clvbook.report.manifest import digest, page_name
 from clvbook.report.publish import now, write
 from clvbook.report.render import PageExporter, page
@@ -38,16 +37,8 @@ class Made:
     executed: Executed
 
 
-def one_page(run: "Run", stem: str, kernel: Kernel) -> Made:
-    """Execute a notebook and write its page and its executed form to the staging folder."""
-    executed = execute(
-        nbformat.from_dict(run.nodes[stem]),
-        name=stem,
-        parameters=run.recipe.parameters,
-        kernel=kernel,
-        cell_timeout=run.settings.cell_timeout_seconds,
-        finished=lambda: run.cell_done(stem),
-    )
+def one_page(run: "Run", stem: str, executed: Executed) -> Made:
+    """Write an executed notebook and its page to the staging folder."""
     name = page_name(stem)
     before = time.perf_counter()
     with _rendering:  # nbconvert's exporter is built once, and is not made for threads

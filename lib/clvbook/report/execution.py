@@ -118,7 +118,7 @@ papermill_engines.register("clvbook", WarmEngine)
 
 
 def execute(
-    notebook: NotebookNode,
+    source: str | bytes,
     *,
     name: str,
     parameters: dict[str, Any],
@@ -126,10 +126,10 @@ def execute(
     cell_timeout: int,
     finished: Callable[[], None] = lambda: None,
 ) -> Executed:
-    """Run `notebook` to its end mark; `finished` is called after each cell."""
+    """Run a notebook's `source` to its end mark; `finished` is called after each cell."""
     require_plain(parameters)
     start = time.perf_counter()
-    nb = nbformat.v4.upgrade(notebook)
+    nb = nbformat.v4.upgrade(nbformat.reads(source, as_version=4))
     attempt = Attempt(nb, finished)
     # A notebook may name a kernel that this machine has not: ours is always the running Python.
     nb.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -29,8 +29,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
-
 from clvbook.report import manifest
 from clvbook.report.publish import Shelf, write
 from clvbook.settings import month_end
@@ -202,5 +200,7 @@ def _revision(root: str, month: str, number: int) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def _templates():
+    from jinja2 import Environment, FileSystemLoader  # a run that is current needs none of it
+
     return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -23,8 +23,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from clvbook.errors import ClvbookError, PublishFailed
 from clvbook.report import manifest
 
@@ -131,7 +129,7 @@ class Shelf:
         code = error.exit_code if isinstance(error, ClvbookError) else getattr(error, "code", 130)
         folder = self.stage()
         for stem, notebook in getattr(error, "notebooks", {}).items():
-            write(folder / f"{stem}.ipynb", nbformat.writes(notebook))
+            write(folder / f"{stem}.ipynb", json.dumps(notebook, indent=1, ensure_ascii=False))
         record = {
             "month": month,
             "title": title,

@@ -6,13 +6,14 @@ for a person, None where only a bar moves), done and total (cells), notebook (na
 """
 
 import difflib
+import importlib
 import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def produce(
     force: bool = False,
     progress: Progress | None = None,
     prepare: Callable[[], dict[str, Any] | None] | None = None,
+    kernels: Kernels | None = None,
 ) -> Published:
     """Publish `settings.month`, or answer "current" where nothing changed since the published revision.
 
@@ -71,6 +73,8 @@ def produce(
     `only` names notebooks (2_customer_value or customer_value). Their pages are made new; a page that is not named is
     carried over from the published revision if settings, inputs, program and its own notebook are what it was made
     from, and else left out: the month's page says so.
+
+    `kernels` is what `warm` gave; it is left open, so that several months share it.
 
     Errors: those of the commands' contract (exit codes 2 to 7). A failed run leaves the published month as it was, and
     a row in the shop's history.
@@ -92,7 +96,7 @@ def produce(
         try:
             with _terminable():
                 run = Run(recipe, shelf, wanted, published, facts, tables, jobs, tell, start)
-                revision = run.publish(prepare)
+                revision = run.publish(prepare, kernels)
         except BaseException as error:
             # Whatever ended the run, readers see that it ended, and the last good month.
             if not isinstance(error, ClvbookError | KeyboardInterrupt | SystemExit):
@@ -181,26 +185,25 @@ class Run:
         self.done = 0
         self.counting = threading.Lock()
 
-    def publish(self, prepare: Callable[[], dict[str, Any] | None] | None) -> int:
+    def publish(self, prepare: Callable[[], dict[str, Any] | None] | None, kernels: Kernels | None) -> int:
         """Run, check, put in place; the new revision's number."""
-        from clvbook.report import assemble
-
         for folder in ("tables", "notebooks"):
             (self.staging / folder).mkdir()
-        self.nodes = {stem: json.loads(self.recipe.sources[stem]) for stem in self.wanted}
-        code = [cell for node in self.nodes.values() for cell in node["cells"] if cell["cell_type"] == "code"]
-        self.total = len(code) + len(self.nodes)  # papermill adds a cell of parameters to each
-        modules = imported_modules(["".join(cell["source"]) for cell in code])
+        nodes = [json.loads(self.recipe.sources[stem]) for stem in self.wanted]
+        # papermill adds a cell of parameters to each
+        self.total = sum(cell["cell_type"] == "code" for node in nodes for cell in node["cells"]) + len(nodes)
         _tell(self.tell, "warming", None, total=self.total)
-        with Kernels([*WARM, *modules], folder=home()) as kernels:
+        with nullcontext(kernels) if kernels else warm(nodes) as kernels:
             started = {stem: kernels.start(stem, env=self._environment(stem)) for stem in self.wanted}
-            loading = threading.Thread(target=_load, daemon=True)
+            loading = threading.Thread(target=_load, args=("execution",), daemon=True)
             loading.start()
             self.facts |= (prepare() if prepare else None) or {}
             loading.join()
             prepared = time.perf_counter() - self.start
             _tell(self.tell, "prepared", f"shared tables are ready after {prepared:.1f} s", total=self.total)
             made = self._side_by_side(kernels, started)
+        from clvbook.report import assemble
+
         month = assemble.month(self, made)
         revision = self.shelf.publish(self.staging, self.settings.month)
         refresh(self.shelf)
@@ -222,6 +225,8 @@ class Run:
         """Execute and render on `jobs` threads; the first failure, or the run's time limit, ends them all."""
         limit = self.settings.run_timeout_seconds
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="notebook") as pool:
+            # nbconvert is first needed when a notebook has ended: it is imported while the kernels work.
+            threading.Thread(target=_load, args=("assemble",), daemon=True).start()
             futures = {stem: pool.submit(self._page, stem, started[stem], kernels) for stem in self.wanted}
             try:
                 done, _ = wait(futures.values(), timeout=limit, return_when=FIRST_EXCEPTION)
@@ -247,23 +252,26 @@ class Run:
         raise error
 
     def _page(self, stem: str, kernel: Kernel, kernels: Kernels) -> Any:
-        from clvbook.report import assemble
+        from clvbook.report.execution import execute
 
         try:
-            made = assemble.one_page(self, stem, kernel)
+            executed = execute(
+                self.recipe.sources[stem],
+                name=stem,
+                parameters=self.recipe.parameters,
+                kernel=kernel,
+                cell_timeout=self.settings.cell_timeout_seconds,
+                finished=lambda: self.cell_done(stem),
+            )
+            kernels.kill(kernel)  # a kernel serves one notebook; nothing is to be asked of it any more
+            from clvbook.report import assemble
+
+            made = assemble.one_page(self, stem, executed)
         except BaseException as error:
             error.when = time.perf_counter()
             raise
-        finally:
-            kernels.kill(kernel)  # a kernel serves one notebook; nothing is to be asked of it any more
-        _tell(
-            self.tell,
-            "finished",
-            f"{stem}: {made.executed.seconds:.1f} s",
-            done=self.done,
-            total=self.total,
-            notebook=stem,
-        )
+        text = f"{stem}: {executed.seconds:.1f} s"
+        _tell(self.tell, "finished", text, done=self.done, total=self.total, notebook=stem)
         return made
 
     def cell_done(self, stem: str) -> None:
@@ -291,7 +299,18 @@ class Run:
         }
 
 
-def _load() -> None:
-    """Import papermill and nbconvert while kernels warm up; what fails here fails again where it is used."""
+def warm(notebooks: Path | Iterable[dict[str, Any]]) -> Kernels:
+    """Begin to import what the notebooks (a folder, or their nodes) import: the earlier, the sooner kernels are up.
+
+    A context: leaving it ends every process that it started.
+    """
+    if isinstance(notebooks, Path):
+        notebooks = [json.loads(path.read_bytes()) for path in sorted(notebooks.glob("*.ipynb"))]
+    code = (cell["source"] for node in notebooks for cell in node["cells"] if cell["cell_type"] == "code")
+    return Kernels([*WARM, *imported_modules(["".join(source) for source in code])], folder=home())
+
+
+def _load(module: str) -> None:
+    """Import papermill or nbconvert beforehand; what fails here fails again, with its place, where it is used."""
     with suppress(Exception):
-        from clvbook.report import assemble  # noqa: F401
+        importlib.import_module(f"clvbook.report.{module}")

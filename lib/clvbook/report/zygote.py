@@ -60,12 +60,13 @@ def _warm(modules: list[str]) -> float:
     start = time.perf_counter()
     if FORKS:
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+        gc.disable()  # nothing that an import makes is garbage
         for module in ["ipykernel.kernelapp", "ipykernel.zmqshell", *modules]:
             with suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 importlib.import_module(module)
-        gc.collect()
         gc.freeze()  # forked kernels share these pages
+        gc.enable()
     return time.perf_counter() - start
 
 
