@@ -17,6 +17,11 @@ from scipy.stats import norm
 from clvbook.errors import NotComputable
 
 
+def _sum(column: ibis.Deferred) -> ibis.Deferred:
+    # as decimals: a sum of floats would depend on the order in which the engine's threads meet them
+    return column.cast("decimal(38,9)").sum().cast("float64")
+
+
 @dataclass(frozen=True)
 class Base:
     """The base in one row: customers, one_time and repeat_customers among them, their purchases and net revenue."""
@@ -33,22 +38,24 @@ class Base:
         return self.repeat_customers / self.customers
 
 
-def base(customers: ibis.Table) -> Base:
-    """Count the base; see `Base`. customers: the table of `customers.summarise`."""
+def base(customers: ibis.Table) -> Base | NotComputable:
+    """Count the base; see `Base`. customers: the table of `customers.summarise`. NotComputable without a customer."""
     row = customers.aggregate(
         customers=_.count(),
         one_time=(_.frequency == 0).sum(),
         repeat_customers=(_.frequency > 0).sum(),
         purchases=(_.frequency + 1).sum(),
-        revenue=_.revenue.cast("decimal(38,4)").sum().cast("float64"),
+        revenue=_sum(_.revenue),
     )
-    return Base(**row.to_pyarrow().to_pylist()[0])
+    found = Base(**row.to_pyarrow().to_pylist()[0])
+    return found if found.customers else NotComputable("no order names its customer")
 
 
-def deciles(scores: ibis.Table) -> pd.DataFrame:
+def deciles(scores: ibis.Table) -> pd.DataFrame | NotComputable:
     """Ten equal groups, 1 the most valuable: decile, customers, value, share, mean, lowest, past_revenue.
 
     Ties are broken by customer_id, so the same data give the same groups. share is of the total residual revenue.
+    NotComputable for fewer than ten customers, and where nobody is worth anything.
     """
     order = [_.residual_revenue.desc(), _.customer_id]
     frame = (
@@ -56,16 +63,18 @@ def deciles(scores: ibis.Table) -> pd.DataFrame:
         .group_by("decile")
         .aggregate(
             customers=_.count(),
-            value=_.residual_revenue.sum(),
-            mean=_.residual_revenue.mean(),
+            value=_sum(_.residual_revenue),
             lowest=_.residual_revenue.min(),
-            past_revenue=_.revenue.sum(),
+            past_revenue=_sum(_.revenue),
         )
         .order_by("decile")
         .to_pandas()
     )
-    frame["share"] = frame.value / frame.value.sum()
-    return frame
+    if len(frame) < 10:
+        return NotComputable(f"not enough data: {frame.customers.sum()} customers make no ten groups")
+    if not frame.value.sum():
+        return NotComputable("no customer is expected to buy again")
+    return frame.assign(share=frame.value / frame.value.sum(), mean=frame.value / frame.customers)
 
 
 def distribution(scores: ibis.Table) -> pd.DataFrame:
@@ -76,13 +85,13 @@ def distribution(scores: ibis.Table) -> pd.DataFrame:
     """
     steps = [1, 2, 5]
     power = _.residual_revenue.log10().floor()
-    part = _.residual_revenue.log10() - power
-    step = ibis.cases((part < math.log10(2), 0), (part < math.log10(5), 1), else_=2)
+    unit = 10.0**power
+    step = ibis.cases((_.residual_revenue < 2 * unit, 0), (_.residual_revenue < 5 * unit, 1), else_=2)
     place = (power * 3 + step).cast("int64")
     frame = (
         scores.mutate(place=ibis.ifelse(_.residual_revenue >= 0.1, place, -4))
         .group_by("place")
-        .aggregate(customers=_.count(), residual_revenue=_.residual_revenue.sum())
+        .aggregate(customers=_.count(), residual_revenue=_sum(_.residual_revenue))
         .to_pandas()
         .set_index("place")
     )
@@ -94,12 +103,12 @@ def distribution(scores: ibis.Table) -> pd.DataFrame:
     return frame
 
 
-def concentration(known: ibis.Table, *, points: int = 20) -> pd.DataFrame:
+def concentration(known: ibis.Table, *, points: int = 20) -> pd.DataFrame | NotComputable:
     """Share of revenue held by the top share of customers, ranked by past revenue: customers, past, later.
 
     `known` is `customers.with_future`: `past` is their share of the revenue up to the origin, `later` the share that
     the *same* customers have of what all of them spent after it. Past shares overstate the future: part of being on
-    top is luck. `later` is NaN where nobody bought after the origin. Ties are broken by customer_id.
+    top is luck. Ties are broken by customer_id. NotComputable where nobody spent before the origin, or after it.
     """
     ranked = known.mutate(
         rank=ibis.row_number().over(order_by=[_.revenue.desc(), _.customer_id]) + 1, n=_.count().over(ibis.window())
@@ -107,19 +116,16 @@ def concentration(known: ibis.Table, *, points: int = 20) -> pd.DataFrame:
     slices = (
         ranked.mutate(step=(_.rank * points / _.n).ceil().cast("int64"))
         .group_by("step")
-        .aggregate(past=_.revenue.sum(), later=_.future_revenue.sum())
+        .aggregate(past=_sum(_.revenue), later=_sum(_.future_revenue))
         .to_pandas()
         .set_index("step")
         .reindex(range(points + 1), fill_value=0.0)
     )
     sums = slices.cumsum()
-    return pd.DataFrame(
-        {
-            "customers": np.arange(points + 1) / points,
-            "past": sums.past / sums.past.iloc[-1] if sums.past.iloc[-1] else np.nan,
-            "later": sums.later / sums.later.iloc[-1] if sums.later.iloc[-1] else np.nan,
-        }
-    )
+    for name, when in (("past", "before the days held out"), ("later", "in the days held out")):
+        if not sums[name].iloc[-1] > 0:
+            return NotComputable(f"nobody of the base spent anything {when}")
+    return (sums / sums.iloc[-1]).assign(customers=np.arange(points + 1) / points)[["customers", "past", "later"]]
 
 
 def worth(newcomers: ibis.Table, *, by: str, confidence: float) -> pd.DataFrame | NotComputable:
@@ -130,19 +136,21 @@ def worth(newcomers: ibis.Table, *, by: str, confidence: float) -> pd.DataFrame 
     first days, come and expected) and over (the window has passed). The window is the same for all, so that old and
     young groups compare. [low, high] is how far the mean of so many customers scatters by chance, from the spread
     among those whose window is over: the spread of expected figures would make young groups look surer than old ones.
-    NotComputable where no window is over.
+    NotComputable where the window of fewer than two customers is over.
     """
-    spread = newcomers.aggregate(sd=_.so_far.std(how="sample", where=_.over)).to_pandas().sd[0]
-    if spread is None or pd.isna(spread):
-        return NotComputable("the data reach back less than the days ahead (horizon_days): no customer's are over yet")
+    over = newcomers.filter(_.over)
+    over = over.aggregate(n=_.count(), total=_sum(_.so_far), squares=_sum(_.so_far * _.so_far)).to_pandas().iloc[0]
+    if over.n < 2:
+        return NotComputable(f"the days ahead (horizon_days) are over for {over.n:.0f} customers, 2 needed")
+    spread = math.sqrt(max(over.squares - over.total**2 / over.n, 0.0) / (over.n - 1))
     frame = (
         newcomers.group_by(by)
         .aggregate(
             customers=_.count(),
-            first_amount=_.first_amount.mean(),
-            repeat_rate=(_.frequency > 0).mean(),
-            so_far=_.so_far.mean(),
-            rest=_.rest.mean(),
+            first_amount=_sum(_.first_amount) / _.count(),
+            repeat_rate=(_.frequency > 0).sum() / _.count(),
+            so_far=_sum(_.so_far) / _.count(),
+            rest=_sum(_.rest) / _.count(),
         )
         .order_by(by)
         .to_pandas()
@@ -152,10 +160,11 @@ def worth(newcomers: ibis.Table, *, by: str, confidence: float) -> pd.DataFrame 
     return frame.assign(value=value, low=value - half, high=value + half)
 
 
-def spend_correlation(customers: ibis.Table) -> pd.Series:
+def spend_correlation(customers: ibis.Table) -> pd.Series | NotComputable:
     """How frequency and mean spend go together among repeat customers: n, pearson, low, high (Fisher's z, 95 %).
 
     Gamma-Gamma assumes that how often a customer buys says nothing about how much (Fader & Hardie, note 025).
+    NotComputable for fewer than four of them, or where all are alike in one of the two.
     """
     repeat = customers.filter(_.frequency > 0, _.monetary_value > 0)
     n, r = (
@@ -164,6 +173,8 @@ def spend_correlation(customers: ibis.Table) -> pd.Series:
         .iloc[0]
     )
     if n < 4 or r is None or not abs(r) < 1:
-        return pd.Series({"n": n, "pearson": math.nan, "low": math.nan, "high": math.nan})
+        return NotComputable(
+            "too few repeat customers, or too alike, to tell whether those who buy more often also spend more an order"
+        )
     z, half = math.atanh(r), norm.ppf(0.975) / math.sqrt(n - 3)
     return pd.Series({"n": n, "pearson": r, "low": math.tanh(z - half), "high": math.tanh(z + half)})

@@ -138,6 +138,7 @@ def carries(support: pd.DataFrame) -> str:
     return f"Not met: {lacks}. Figures that rest on it are missing with that reason, or need a reader's caution."
 
 
+@tells
 def base(counts: Any) -> str:
     """Who is the base?"""
     return (
@@ -216,11 +217,10 @@ def deciles(frame: pd.DataFrame, currency: str) -> str:
     )
 
 
+@tells
 def independence(correlation: pd.Series) -> str:
     """May frequency and spend be modelled apart?"""
     r = correlation.pearson
-    if pd.isna(r):
-        return "Too few repeat customers to tell whether those who buy more often also spend more an order."
     strength = "no" if abs(r) < 0.1 else "a weak" if abs(r) < 0.3 else "a clear"
     said = (
         f"Among {words.count(correlation.n, 'repeat customer')} the correlation of how often and how much is "
@@ -268,6 +268,7 @@ def miss(test: Any) -> str:
     return f"{made} orders and {off_by(test.revenue_error)} in revenue: plan with a margin of that size."
 
 
+@tells
 def one_time_buyers(counts: Any) -> str:
     """What the model cannot say of customers with one purchase."""
     return (
