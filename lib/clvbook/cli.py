@@ -49,14 +49,18 @@ def run(params, month, first, last, only, sets, output, jobs, force) -> None:
     with _answering(result):
         settings = load_settings(params, _overrides(sets, month))
         result["shop"] = settings.shop
-        for each in _months(month, first, last):
-            with _progress() as progress:
+        from clvbook import report
+
+        with report.warm(home() / "notebooks") as kernels:
+            for each in _months(month, first, last):
                 one = settings.model_copy(update={"month": each}) if each else settings
-                _run_month(one, result, only, output or home() / "reports", jobs, force, progress)
-            click.echo(result["index"])
+                with _progress() as progress:
+                    run_options = {"reports": output or home() / "reports", "only": list(only) or None, "jobs": jobs}
+                    _run_month(one, result, kernels=kernels, force=force, progress=progress, **run_options)
+                click.echo(result["index"])
 
 
-def _run_month(settings: Settings, result: dict, only, output: Path, jobs: int, force: bool, progress) -> None:
+def _run_month(settings: Settings, result: dict[str, Any], **options: Any) -> None:
     from clvbook import book, report
 
     opened = book.open_book(settings)
@@ -65,13 +69,9 @@ def _run_month(settings: Settings, result: dict, only, output: Path, jobs: int, 
         opened.settings,
         inputs=opened.inputs,
         facts=opened.facts,
-        reports=output,
         notebooks=home() / "notebooks",
-        only=list(only) or None,
-        jobs=jobs,
-        force=force,
-        progress=progress,
         prepare=opened.prepare,
+        **options,
     )
     result |= {"status": published.status, "revision": published.revision, "index": str(published.index)}
 

@@ -25,15 +25,8 @@ from clvbook.report.manifest import Recipe, page_name
 from clvbook.report.publish import Shelf, now
 from clvbook.settings import Settings, home, month_end
 
-# What notebooks reach through clvbook.book and clvbook.present, most of which is imported only when used.
-WARM = [
-    "pandas",
-    "matplotlib.pyplot",
-    "matplotlib.backends.backend_svg",
-    "seaborn",
-    "ibis.backends.duckdb",
-    "scipy.stats",
-]
+# What notebooks reach without naming it: `open_book` imports the book, charts import matplotlib when first drawn.
+WARM = ["clvbook.book", "matplotlib.figure", "matplotlib.backends.backend_svg", "ibis.backends.duckdb"]
 
 Progress = Callable[[dict[str, Any]], None]
 
