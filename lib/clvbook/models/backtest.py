@@ -84,8 +84,9 @@ def run(
     each = model.conditional_expected_number_of_purchases_up_to_time(
         days, cells["frequency"], cells["recency"], cells["T"]
     )
-    spend = expected_spend_coefficients(spend_model, cells["frequency"])
-    revenue = (each * (spend.intercept * cells["weight"] + spend.slope * cells["spend"])).sum()
+    revenue = spend = expected_spend_coefficients(spend_model, cells["frequency"])
+    if not isinstance(spend, NotComputable):
+        revenue = float((each * (spend.intercept * cells["weight"] + spend.slope * cells["spend"])).sum())
     return Backtest(
         origin=origin,
         until=until,
@@ -96,7 +97,7 @@ def run(
         orders_low=total.low,
         orders_high=total.high,
         revenue_actual=float(cells["future_revenue"].sum()),
-        revenue_expected=spend if isinstance(spend, NotComputable) else float(revenue),
+        revenue_expected=revenue,
         by_frequency=by_frequency(cells, each),
         model=model,
     )
