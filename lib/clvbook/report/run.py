@@ -9,6 +9,7 @@ import difflib
 import importlib
 import json
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -305,5 +306,13 @@ def warm(notebooks: Path | Iterable[dict[str, Any]]) -> Kernels:
 
 def _load(module: str) -> None:
     """Import papermill or nbconvert beforehand; what fails here fails again, with its place, where it is used."""
+    # jsonschema, which both bring, checks IRIs if it can, and building that grammar takes 1.0 of papermill's 1.5 s.
+    # No notebook holds an IRI, so the grammar is not there while jsonschema looks for it.
+    grammar = "rfc3987_syntax"
+    absent = sys.modules.setdefault(grammar, None) is None
+    with suppress(Exception):
+        importlib.import_module("jsonschema")
+    if absent:
+        del sys.modules[grammar]
     with suppress(Exception):
         importlib.import_module(f"clvbook.report.{module}")
