@@ -2,7 +2,7 @@
 
 in:  orders — customer_id, day, net, and optionally source (Ibis; kept orders, one row an order)
 out: customers — customer_id, first_day, last_day, frequency, recency, T, monetary_value, revenue, first_amount, source
-     cells     — frequency, recency, T, weight, spend
+     cells     — frequency, recency, T, weight, spend; their scores go back to the customers by `with_scores`
 
 Everything is an Ibis expression in days: the engine computes it, whatever the engine is. The convention is that of
 lifetimes' `summary_data_from_transaction_data`: a purchase is a customer-day, the first one is not a repeat.
@@ -11,6 +11,7 @@ lifetimes' `summary_data_from_transaction_data`: a purchase is a customer-day, t
 from datetime import date
 
 import ibis
+import pandas as pd
 from ibis import _
 
 CELL = ["frequency", "recency", "T"]
@@ -79,6 +80,17 @@ def spend_cells(customers: ibis.Table) -> ibis.Table:
         .aggregate(weight=_.count())
         .order_by("frequency", "monetary_value")
     )
+
+
+def with_scores(customers: ibis.Table, scored: pd.DataFrame) -> ibis.Table:
+    """`customers` with the scores of their cell (see `models.value.score_cells`), expected_spend and residual_revenue.
+
+    expected_spend = intercept + slope x monetary_value, both columns of `scored`; null where they are NaN.
+    residual_revenue = discounted_orders x expected_spend.
+    """
+    joined = customers.inner_join(ibis.memtable(scored.drop(columns="weight")), CELL)
+    joined = joined.mutate(expected_spend=(_.intercept + _.slope * _.monetary_value).nullif(float("nan")))
+    return joined.mutate(residual_revenue=_.discounted_orders * _.expected_spend).drop("intercept", "slope")
 
 
 def first_days(customers: ibis.Table) -> ibis.Table:

@@ -74,10 +74,7 @@ class ValueBook(OrdersBook):
         spend = value.expected_spend_coefficients(self.spend_model, scored.frequency)
         if isinstance(spend, NotComputable):
             spend = pd.DataFrame({"intercept": np.nan, "slope": np.nan}, index=scored.index)
-        scored = scored.assign(intercept=spend.intercept, slope=spend.slope).drop(columns="weight")
-        joined = self.customers.inner_join(ibis.memtable(scored), people.CELL)
-        joined = joined.mutate(expected_spend=(_.intercept + _.slope * _.monetary_value).nullif(float("nan")))
-        joined = joined.mutate(residual_revenue=_.discounted_orders * _.expected_spend).drop("intercept", "slope")
+        joined = people.with_scores(self.customers, scored.assign(intercept=spend.intercept, slope=spend.slope))
         if s.margin_rate is not None:
             joined = joined.mutate(residual_profit=_.residual_revenue * s.margin_rate)
         return joined.order_by(_.residual_revenue.desc(), _.expected_orders.desc(), _.customer_id)
