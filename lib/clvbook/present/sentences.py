@@ -58,6 +58,12 @@ def level(low: Any, high: Any, form: words.Form, *, confidence: float) -> str:
     return f"{words.percent(confidence, digits=0)} interval {words.interval(low, high, form)}"
 
 
+def model_level(low: Any, high: Any, form: words.Form, *, confidence: float) -> str:
+    """`level` of a forecast, which is as narrow as the model is sure of itself: a manager must not take it for more."""
+    said = level(low, high, form, confidence=confidence)
+    return said if isinstance(low, NotComputable) else f"{said} if the model is right"
+
+
 def accounted(reconciliation: Any, currency: str) -> str:
     """Is everything that was read accounted for?"""
     r = reconciliation

@@ -60,6 +60,7 @@ def one_page(run: "Run", stem: str, executed: Executed) -> Made:
         "source": digest(run.recipe.sources[stem]),
         "key": run.recipe.page_key(stem),
         "title": _title(executed, stem),
+        "lead": _lead(executed),
         "href": f"{name}.html",
         "carried": None,
         "kpis": kpis,
@@ -159,6 +160,12 @@ def _gather_tables(run: "Run", made: dict[str, Made]) -> None:
 
 def _title(executed: Executed, stem: str) -> str:
     return _first_heading((cell.cell_type, cell.source) for cell in executed.notebook.cells) or stem
+
+
+def _lead(executed: Executed) -> str:
+    """The line under the title: what the page answers."""
+    lines = executed.notebook.cells[0].source.splitlines()
+    return next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
 
 
 def _source_title(source: bytes, stem: str) -> str:

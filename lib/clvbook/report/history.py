@@ -13,7 +13,7 @@ month.html.j2 gets
     changes [str]                                   what this revision was made from that the one before was not
     tiles [{name, label, text, unit, value, low, high, reason, href, page, previous}]
                                                     previous = {month_name, text} or None; value None comes with reason
-    pages [{name, title, href, notebook, carried}]  carried = revision it was taken over from, or None
+    pages [{name, title, lead, href, notebook, carried}]  carried = revision it was taken over from, or None
     left_out [{name, title}]                        notebooks that this revision did not run
     tables [{name, href, kind, size, page}]         kind "CSV" or "Parquet", size "12 kB"
     checks [{name, passed, detail, page}]
@@ -93,6 +93,7 @@ def month_page(found: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> s
             {
                 "name": name,
                 "title": page["title"],
+                "lead": page.get("lead", ""),
                 "href": page["href"],
                 "notebook": f"notebooks/{page['notebook']}.ipynb",
                 "carried": page["carried"],
