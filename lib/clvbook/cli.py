@@ -57,6 +57,8 @@ def run(params, month, first, last, only, sets, output, jobs, force) -> None:
                 with _progress() as progress:
                     run_options = {"reports": output or home() / "reports", "only": list(only) or None, "jobs": jobs}
                     _run_month(one, result, kernels=kernels, force=force, progress=progress, **run_options)
+                if result["status"] == "current":
+                    click.echo(f"{result['month']} is already current (revision {result['revision']})", err=True)
                 click.echo(result["index"])
 
 
