@@ -11,8 +11,8 @@ import ibis
 import pandas as pd
 
 from clvbook.book import output
+from clvbook.book.orders import open_engine
 from clvbook.book.value import ValueBook
-from clvbook.engine import connect
 from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
 
@@ -31,7 +31,7 @@ def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
 
 def check_orders(settings: Settings) -> Reconciliation:
     """Read and clean all there is, and nothing more. InputRefused where it cannot be read or does not reconcile."""
-    return clean_orders(connect(settings), settings).reconciliation.check()
+    return clean_orders(open_engine(settings), settings).reconciliation.check()
 
 
 def account(found: Reconciliation, settings: Settings) -> str:

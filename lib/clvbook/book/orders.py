@@ -20,11 +20,18 @@ from clvbook.settings import Settings, home, month_end
 CLEANING = {"mapping", "data_through", "timezone", "currency", "non_product"}  # what the cleaned orders depend on
 
 
+def open_engine(settings: Settings) -> ibis.BaseBackend:
+    """The engine, with the project's cache to overflow into rather than the folder that a kernel happens to be in."""
+    cache = home() / ".cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    return connect(settings, spill=cache / ".spill")
+
+
 class OrdersBook:
     """Orders, customers and cells of one month. Attributes are computed when first asked for and kept."""
 
     def __init__(self, settings: Settings) -> None:
-        self.con = connect(settings)
+        self.con = open_engine(settings)
         self.inputs = [
             {"path": _shown(path), "sha256": digest(path), "bytes": path.stat().st_size}
             for path in settings.order_files

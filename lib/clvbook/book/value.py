@@ -88,7 +88,7 @@ class ValueBook(OrdersBook):
     # ---- figures
 
     @cached_property
-    def base(self) -> portfolio.Base:
+    def base(self) -> portfolio.Base | NotComputable:
         """Who the customers are, counted; see `portfolio.Base`."""
         return portfolio.base(self.customers)
 
@@ -100,6 +100,8 @@ class ValueBook(OrdersBook):
     @cached_property
     def backtest(self) -> backtest.Backtest | NotComputable:
         """How far a forecast made `backtest_days` before the month's end missed; see `backtest.Backtest`."""
+        if not self.model:
+            return self.model
         days = self.settings.backtest_days
         origin, history = self.as_of - timedelta(days=days), len(self.daily)
         if history < 2 * days:
@@ -110,12 +112,10 @@ class ValueBook(OrdersBook):
             people.summarise(self.purchases, as_of=origin), self.purchases, origin=origin, until=self.as_of
         )
         cells = people.cells(known).to_pandas()
-        return _with(
-            self._fit(cells),
-            lambda model: backtest.run(
-                model, self._fit_spend(known), cells, origin=origin, until=self.as_of, **self._draws
-            ),
-        )
+        model = self._fit(cells)
+        if not model:
+            return NotComputable(f"{model}, up to {origin}, where the back-test has to begin")
+        return backtest.run(model, self._fit_spend(known), cells, origin=origin, until=self.as_of, **self._draws)
 
     @cached_property
     def tracking(self) -> pd.DataFrame | NotComputable:
@@ -216,7 +216,7 @@ class ValueBook(OrdersBook):
         )
 
     @cached_property
-    def spend_correlation(self) -> pd.Series:
+    def spend_correlation(self) -> pd.Series | NotComputable:
         """Do frequency and spend go together? See `portfolio.spend_correlation`."""
         return portfolio.spend_correlation(self.customers)
 

@@ -1,0 +1,59 @@
+"""One simulated shop of 1,500 customers with everything that a real export has, opened once for all tests here."""
+
+import pandas as pd
+import pytest
+
+from clvbook.book import open_book
+from clvbook.settings import make_settings
+from clvbook.simulate import simulate_shop
+
+SETTINGS = {"shop": "sim", "orders": "shop/orders.csv.gz", "month": "2026-09", "resamples": 50, "margin_rate": 0.4}
+
+
+@pytest.fixture(scope="session")
+def sim(tmp_path_factory):
+    """A folder to be CLVBOOK_HOME; the export reaches a month beyond the month that is told."""
+    folder = tmp_path_factory.mktemp("home")
+    simulate_shop(folder / "shop", customers=1500, only_orders=True, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def opened(sim):
+    """A function: settings laid over the shop's -> its book, opened with `home` as CLVBOOK_HOME."""
+
+    def book(home=sim, **values):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CLVBOOK_HOME", str(home))
+            return open_book(make_settings({**SETTINGS, **values}))
+
+    return book
+
+
+@pytest.fixture(scope="session")
+def book(opened):
+    return opened()
+
+
+@pytest.fixture(autouse=True)
+def cache_beside_the_shop(sim, monkeypatch):
+    """What a book computes later finds its home, too."""
+    monkeypatch.setenv("CLVBOOK_HOME", str(sim))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty folder that is CLVBOOK_HOME."""
+    monkeypatch.setenv("CLVBOOK_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(home):
+    """A function: rows (order_id, customer_id, paid_at, paid, ...) and settings -> the book of a shop that small."""
+
+    def book(rows, columns=("order_id", "customer_id", "paid_at", "paid"), **values):
+        pd.DataFrame(rows, columns=list(columns)).to_csv(home / "orders.csv", index=False)
+        return open_book(make_settings({"shop": "tiny", "orders": "orders.csv", "engine_threads": 1, **values}))
+
+    return book
