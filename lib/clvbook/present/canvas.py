@@ -103,12 +103,17 @@ def _paint(paint: Callable[[Pen], None], title: str, name: str, width: int, heig
     return _clean(raw.getvalue(), name, width, height)
 
 
+def _shortened(tag: re.Match) -> str:
+    """A tag whose coordinates have a tenth of a pixel, which is more than anyone sees."""
+    return re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), tag[0])
+
+
 def _clean(svg: str, name: str, width: int, height: int) -> str:
     """The SVG that matplotlib wrote without what a page does not need, with our colours and the reader's fonts."""
     body = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->|<style type=.*?</style>", "", svg)
     body = body[body.index("<g id=") : body.rindex("</svg>")]
     body = re.sub(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"| transform="rotate\(-0 [^)]*\)"|font-family: [^;"]*; ', "", body)
-    body = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), body)
+    body = re.sub(r"<[^>]*>", _shortened, body)  # in tags alone: a figure in a text keeps its digits
     body = re.sub(r"\s*\n\s*", " ", body).replace("> <", "><")
     for colour, variable in _NAMES.items():
         body = body.replace(colour, f"var(--{variable})")
