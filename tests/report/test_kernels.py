@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -43,6 +44,18 @@ def test_kernels_end_with_a_parent_that_is_killed():
     assert not os.path.exists(runtime)  # noqa: PTH110
 
 
+def test_closing_does_not_wait_for_an_import(tmp_path, monkeypatch):
+    (tmp_path / "slow_import.py").write_text("import time\nopen(__file__ + '.seen', 'w').close()\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    start = time.monotonic()
+    with Kernels(["slow_import"], folder=tmp_path) as kernels:
+        while not list(tmp_path.glob("*.seen")) and time.monotonic() < start + 20:
+            time.sleep(0.02)
+        imported = time.monotonic()
+    assert time.monotonic() - imported < 5
+    assert not kernels.runtime.exists()
+
+
 def test_a_kernel_ended_before_it_is_up_is_ended(zygote):
     for _ in range(5):
         kernel = zygote.start("early", env={})
@@ -60,6 +73,8 @@ def test_a_dead_zygote_ends_its_kernels(tmp_path):
         assert kernel.ended.wait(5)
         _, alive = psutil.wait_procs([process], timeout=5)
         assert not alive
+        assert kernels.start("late", env={}).ended.wait(5)
+    assert not kernels.runtime.exists()
 
 
 @pytest.mark.parametrize("fork", ["1", ""])

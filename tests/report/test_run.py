@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from clvbook.errors import BadParameters, InputRefused, KernelDied, NotebookFailed, NotebookTimeout, PublishFailed
+from clvbook.report import produce, record_failure, warm
 
 KPI = {"name": "customers", "label": "Customers", "value": 7, "text": "7", "unit": None}
 WRITES_A_TABLE = "import os, pathlib; pathlib.Path(os.environ['CLVBOOK_TABLES'], 'scored.csv').write_text('a\\n1\\n')"
@@ -139,6 +140,25 @@ def test_a_refused_input_is_a_failed_run_of_a_month_that_was_never_published(des
         desk.run(prepare=refuse)
     assert not desk.month.exists()
     assert "0 of 9 orders are paid" in (desk.shop / "index.html").read_text()
+    record_failure(
+        desk.settings(month="2026-09"), InputRefused("3 of 3 files are empty", "export again"), reports=desk.reports
+    )
+    assert "3 of 3 files are empty" in (desk.shop / "index.html").read_text()
+    record_failure(desk.settings(month=None), InputRefused("no month", "wait"), reports=desk.reports)
+    assert "no month" not in (desk.shop / "index.html").read_text()
+
+
+def test_kernels_that_were_warmed_before_serve_several_months(own_desk):
+    own_desk.write("1_value", kpis=[KPI])
+    with warm(own_desk.notebooks) as kernels:
+        for month in ("2026-08", "2026-09"):
+            produced = produce(
+                own_desk.settings(month=month), inputs=own_desk.inputs, facts={}, reports=own_desk.reports,
+                notebooks=own_desk.notebooks, kernels=kernels,
+            )  # fmt: skip
+            assert produced.status == "published"
+        assert kernels.process.poll() is None
+    assert kernels.process.poll() == 0
 
 
 def test_one_notebook_that_dies_ends_the_others(own_desk):
@@ -229,7 +249,7 @@ def start_run(desk):
 
 
 @pytest.mark.parametrize(
-    ("step", "seconds"), [("warming", 0.05), ("prepared", 0.0), ("cell", 0.01), ("finished", 0.004)]
+    ("step", "seconds"), [("warming", 0.2), ("prepared", 0.0), ("cell", 0.01), ("finished", 0.004)]
 )
 def test_killed_at_any_moment_the_published_month_stands_whole(desk, step, seconds):
     desk.write("1_value", WRITES_A_TABLE, kpis=[KPI])
@@ -237,8 +257,8 @@ def test_killed_at_any_moment_the_published_month_stands_whole(desk, step, secon
     with start_run(desk) as process:
         while process.stdout.readline().strip() != step:
             assert process.poll() is None
-        children = kernels_of(process.pid)
         time.sleep(seconds)
+        children = kernels_of(process.pid)
         process.kill()
     number = desk.manifest()["revision"]
     assert desk.month.readlink() == Path("revisions") / f"2026-10.{number}"

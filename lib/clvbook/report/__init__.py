@@ -3,6 +3,6 @@
 in: Settings, input hashes, a folder of notebooks; out: reports/<shop>/<YYYY-MM>, the shop's history
 """
 
-from clvbook.report.run import Published, produce, warm
+from clvbook.report.run import Published, produce, record_failure, warm
 
-__all__ = ["Published", "produce", "warm"]
+__all__ = ["Published", "produce", "record_failure", "warm"]

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,8 @@ class Kernels:
         file.touch(mode=0o600)
         file.write_text(json.dumps(connection | {"key": connection["key"].decode(), "signature_scheme": "hmac-sha256"}))
         self._order({"start": key, "connection": str(file), "env": env})
+        if not self._listener.is_alive():  # a zygote that is gone starts nothing
+            self._end_all()
         return kernel
 
     def kill(self, kernel: Kernel) -> None:
@@ -141,6 +144,7 @@ class Kernels:
         """End the zygote, which ends every kernel and removes their sockets."""
         with suppress(OSError):
             self.process.stdin.close()
+        self.process.terminate()  # it may be in the midst of an import, and reads nothing then
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -148,6 +152,7 @@ class Kernels:
             self.process.wait()
         self._listener.join(10)
         self.process.stdout.close()
+        shutil.rmtree(self.runtime, ignore_errors=True)  # the zygote does so, unless it was killed
 
     def said(self) -> str:
         """The end of what the processes wrote to stderr, for an error message."""
@@ -172,7 +177,10 @@ class Kernels:
                 kernel.code = message["code"]
                 kernel.ended.set()
                 kernel.bound.set()
-        for kernel in self.kernels.values():
+        self._end_all()
+
+    def _end_all(self) -> None:
+        for kernel in list(self.kernels.values()):
             kernel.ended.set()
             kernel.bound.set()
 

@@ -80,7 +80,13 @@ def produce(
     wanted = _wanted(sources, only)
     recipe = Recipe(settings, inputs, sources)
     shelf = Shelf(Path(reports) / settings.shop)
-    tell = progress or (lambda event: None)
+    telling = threading.Lock()
+
+    def tell(event: dict[str, Any]) -> None:
+        with telling:  # cells end on several threads
+            if progress:
+                progress(event)
+
     with shelf.locked(lambda: _tell(tell, "waiting", f"another run of {settings.shop} is at work; waiting for it")):
         shelf.clear()
         published = shelf.current(settings.month)
@@ -101,6 +107,21 @@ def produce(
             shelf.clear()
             raise error from None
         return _answer("published", settings, shelf, revision, start)
+
+
+def record_failure(settings: Settings, error: ClvbookError, *, reports: Path) -> None:
+    """Give the shop's history a row for a run that ended before `produce` began, such as a refused input.
+
+    Without a month there is no row to give.
+    """
+    if settings.month is None:
+        return
+    shelf = Shelf(Path(reports) / settings.shop)
+    with shelf.locked(lambda: None):
+        shelf.clear()
+        shelf.record_failure(settings.month, error, title=settings.name)
+        refresh(shelf)
+        shelf.clear()
 
 
 def _answer(status: str, settings: Settings, shelf: Shelf, revision: int, start: float) -> Published:

@@ -23,6 +23,8 @@ from pathlib import Path
 # Forking after imports is safe on Linux; on macOS system libraries forbid it, so kernels start from nothing there.
 FORKS = sys.platform == "linux" and not os.environ.get("CLVBOOK_NO_FORK")
 
+HELD = {signal.SIGCHLD, signal.SIGTERM}
+
 kernels: dict[int, str] = {}
 
 
@@ -33,6 +35,7 @@ def main(folder: str) -> None:
     os.dup2(2, 1)
     os.set_inheritable(pipe, False)
     signal.signal(signal.SIGCHLD, lambda *_: _reap(pipe))
+    signal.signal(signal.SIGTERM, lambda *_: _end(folder))  # heard in the midst of an import, too
     try:
         for line in sys.stdin:
             order = json.loads(line)
@@ -44,10 +47,14 @@ def main(folder: str) -> None:
                 for pid in [pid for pid, name in kernels.items() if name == order["kill"]]:
                     _kill(pid)
     finally:
-        for pid in list(kernels):
-            _kill(pid)
-        shutil.rmtree(folder, ignore_errors=True)
-        os._exit(0)
+        _end(folder)
+
+
+def _end(folder: str) -> None:
+    for pid in list(kernels):
+        _kill(pid)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 def _say(pipe: int, **message: object) -> None:
@@ -80,21 +87,21 @@ def _start(name: str, connection: str, env: dict[str, str], pipe: int) -> None:
         kernels[process.pid] = name
         _say(pipe, bound=name, pid=process.pid)
         return
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, {signal.SIGCHLD}
-    )  # a kernel that dies at once is known before it is reaped
+    # A kernel that dies at once is known before it is reaped, and a child never runs its parent's handlers.
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     pid = os.fork()
     if pid:
         with suppress(OSError):  # here and in the child: whoever is first, the group stands before it may be killed
             os.setpgid(pid, pid)
         kernels[pid] = name
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         return
     code = 1
     try:
         os.setpgid(0, 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         kernels.clear()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.update(env | parent)
