@@ -192,12 +192,13 @@ class ValueBook(OrdersBook):
         rest = ibis.memtable(young[people.CELL].assign(rest_orders=rest))
         within = people.first_days_revenue(self.purchases, within=days)
         joined = scores.left_join(rest, people.CELL, rname="{name}_rest").inner_join(within, "customer_id")
-        return joined.mutate(
+        joined = joined.mutate(
             rest=(_.rest_orders * _.expected_spend).fill_null(0.0),
             over=_["T"] >= days,
             month=_.first_day.strftime("%Y-%m"),
             source=_.source.fill_null("not known"),
         )
+        return joined.drop("rest_orders", *(f"{name}_rest" for name in people.CELL))
 
     @cached_property
     def worth_by_month(self) -> pd.DataFrame | NotComputable:
