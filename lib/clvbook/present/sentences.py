@@ -173,8 +173,12 @@ def backtest(test: Any, currency: str, confidence: float) -> str:
     said = (
         f"Fitted on orders up to {words.day(test.origin)} only, the model expected {form(test.orders_expected)} repeat "
         f"orders in the {words.days(test.days)} after ({level(low, high, form, confidence=confidence)}). "
-        f"{form(test.orders_actual)} came: the forecast was {off_by(test.orders_error)}."
+        f"{form(test.orders_actual)} came"
     )
+    missed = test.orders_error
+    said += f": {missed}." if isinstance(missed, NotComputable) else f": the forecast was {off_by(missed)}."
+    if isinstance(low, NotComputable):
+        said += f" It has no interval: {str(low).rstrip('.')}."
     if not isinstance(test.revenue_error, NotComputable):
         said += (
             f" In money it expected {words.short_money(test.revenue_expected, currency)}, and "
@@ -266,8 +270,10 @@ def value(worth: Any, counts: Any, settings: Any) -> str | NotComputable:
 
 
 @tells
-def miss(test: Any) -> str:
+def miss(test: Any) -> str | NotComputable:
     """The back-test in half a sentence, for the head of a page."""
+    if isinstance(test.orders_error, NotComputable):
+        return test.orders_error
     made = f"In the back-test below, a forecast made {words.days(test.days)} ago was {off_by(test.orders_error)} in"
     if isinstance(test.revenue_error, NotComputable):
         return f"{made} orders."
