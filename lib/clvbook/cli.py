@@ -15,7 +15,6 @@ from typing import Any
 
 import click
 
-from clvbook import __version__
 from clvbook.errors import BadParameters, ClvbookError
 from clvbook.settings import Settings, home, load_settings, months_between, parse_override
 
@@ -23,7 +22,7 @@ PATHS = {"orders", "mapping"}  # on the command line these count from the caller
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+@click.version_option(package_name="clvbook")
 def main() -> None:
     """The customer-value workbook of an online shop."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
