@@ -28,6 +28,10 @@ CURVE = pd.DataFrame({"customers": [n / 20 for n in range(21)], "past": [n / 20 
             "The model learned up to 4 May 2026; for the 180\u00a0days after it was 4.0\u00a0% too low",
         ),
         (
+            lambda: titles.tracking(SimpleNamespace(**{**vars(TEST), "orders_error": NotComputable("nobody bought")})),
+            "The model learned up to 4 May 2026; nobody bought in the 180\u00a0days after",
+        ),
+        (
             lambda: titles.holdout(TEST),
             "0.50 orders a customer came in the 180\u00a0days held out, 0.48 were expected",
         ),

@@ -36,6 +36,8 @@ def frequency(frame: pd.DataFrame) -> str:
 @otherwise("Repeat orders week by week")
 def tracking(test: Any) -> str:
     """test: `Book.backtest`."""
+    if isinstance(test.orders_error, NotComputable):
+        return f"The model learned up to {words.day(test.origin)}; nobody bought in the {words.days(test.days)} after"
     return (
         f"The model learned up to {words.day(test.origin)}; for the {words.days(test.days)} after it was "
         f"{sentences.off_by(test.orders_error)}"
