@@ -7,16 +7,36 @@ import time
 import psutil
 import pytest
 
+from clvbook.errors import InputRefused, KernelDied
 from clvbook.report.kernels import Kernels, imported_modules
 
 ORPHANS = """
-import pathlib, sys
+import pathlib, psutil, sys
+from clvbook.errors import InputRefused, KernelDied
 from clvbook.report.kernels import Kernels
 kernels = Kernels([], folder=pathlib.Path.cwd())
 kernel = kernels.start("one", env={{}})
 kernel.bound.wait()
-print(kernels.process.pid, kernel.pid, kernels.runtime, flush=True)
+print(kernels.process.pid, psutil.Process(kernels.process.pid).children()[0].pid, kernels.runtime, flush=True)
 sys.stdin.read()
+"""
+
+
+ASKED = """
+import datetime, os
+from clvbook.errors import InputRefused
+
+def double(value):
+    return {"twice": value * 2, "day": datetime.date(2026, 10, 31)}
+
+def refuse():
+    raise InputRefused("0 of 9 orders", "look")
+
+def fault():
+    1 / 0
+
+def die():
+    os._exit(3)
 """
 
 
@@ -68,13 +88,28 @@ def test_a_dead_zygote_ends_its_kernels(tmp_path):
     with Kernels([], folder=tmp_path) as kernels:
         kernel = kernels.start("one", env={})
         assert kernel.bound.wait(30)
-        process = psutil.Process(kernel.pid)
+        (process,) = psutil.Process(kernels.process.pid).children()
         kernels.process.kill()
         assert kernel.ended.wait(5)
         _, alive = psutil.wait_procs([process], timeout=5)
         assert not alive
         assert kernels.start("late", env={}).ended.wait(5)
     assert not kernels.runtime.exists()
+
+
+@pytest.mark.parametrize("fork", ["1", ""])
+def test_a_function_is_called_in_a_process_of_its_own(tmp_path, monkeypatch, fork):
+    (tmp_path / "asked.py").write_text(ASKED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CLVBOOK_NO_FORK", fork)
+    with Kernels(["asked"], folder=tmp_path) as kernels:
+        assert kernels.call("asked:double", value=[1, None, "a"]) == {"twice": [1, None, "a"] * 2, "day": "2026-10-31"}
+        with pytest.raises(InputRefused, match=r"0 of 9 orders\nHint: look"):
+            kernels.call("asked:refuse")
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            kernels.call("asked:fault")
+        with pytest.raises(KernelDied, match="without an answer"):
+            kernels.call("asked:die")
 
 
 @pytest.mark.parametrize("fork", ["1", ""])

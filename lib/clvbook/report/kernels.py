@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from clvbook import errors
 from clvbook.errors import KernelDied
 
 # One thread a kernel in BLAS and one hash seed: the same inputs, the same bytes.
@@ -33,7 +34,6 @@ class Kernel:
         self.key = key
         self.name = name
         self.connection = connection
-        self.pid: int | None = None
         self.code: int | None = None
         self.bound = threading.Event()
         self.ended = threading.Event()
@@ -131,6 +131,34 @@ class Kernels:
             self._end_all()
         return kernel
 
+    def call(self, function: str, **arguments: Any) -> Any:
+        """What `function` ("module:name") answers to plain `arguments`, as JSON, in a process forked for it.
+
+        The modules are imported there already, and this process need not import them. Errors of ours come as they were.
+        """
+        key = f"k{len(self.kernels)}"
+        work = self.kernels[key] = Kernel(key, function, {})
+        request = self.runtime / f"{key}.call"
+        request.write_text(json.dumps({"function": function, "arguments": arguments}), encoding="utf-8")
+        self._order({"call": key, "request": str(request)})
+        if not self._listener.is_alive():
+            self._end_all()
+        while not work.ended.wait(1):  # in steps, so that Ctrl-C is heard everywhere
+            pass
+        try:
+            said = json.loads(request.with_suffix(".answer").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise KernelDied(
+                f"{function}: its process ended without an answer (exit code {work.code})",
+                "most often memory ran out: lower engine_memory",
+            ) from None
+        if "answer" in said:
+            return said["answer"]
+        known = getattr(errors, said["error"], None)
+        if known and "fact" in said:
+            raise known(said["fact"], said["hint"])
+        raise RuntimeError(f"{said['error']}: {said['text']}\n{said['trace']}")
+
     def kill(self, kernel: Kernel) -> None:
         """End a kernel and all it forked."""
         self._order({"kill": kernel.key})
@@ -169,9 +197,7 @@ class Kernels:
         for line in self.process.stdout:
             message = json.loads(line)
             if "bound" in message:
-                kernel = self.kernels[message["bound"]]
-                kernel.pid = message["pid"]
-                kernel.bound.set()
+                self.kernels[message["bound"]].bound.set()
             elif "ended" in message:
                 kernel = self.kernels[message["ended"]]
                 kernel.code = message["code"]

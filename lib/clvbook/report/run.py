@@ -210,10 +210,7 @@ class Run:
         _tell(self.tell, "warming", None, total=self.total)
         with nullcontext(kernels) if kernels else warm(nodes) as kernels:
             started = {stem: kernels.start(stem, env=self._environment(stem)) for stem in self.wanted}
-            loading = threading.Thread(target=_load, args=("execution",), daemon=True)
-            loading.start()
             self.facts |= (prepare() if prepare else None) or {}
-            loading.join()
             prepared = time.perf_counter() - self.start
             _tell(self.tell, "prepared", f"shared tables are ready after {prepared:.1f} s", total=self.total)
             made = self._side_by_side(kernels, started)
@@ -240,8 +237,6 @@ class Run:
         """Execute and render on `jobs` threads; the first failure, or the run's time limit, ends them all."""
         limit = self.settings.run_timeout_seconds
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="notebook") as pool:
-            # nbconvert is first needed when a notebook has ended: it is imported while the kernels work.
-            threading.Thread(target=_load, args=("assemble",), daemon=True).start()
             futures = {stem: pool.submit(self._page, stem, started[stem], kernels) for stem in self.wanted}
             try:
                 done, _ = wait(futures.values(), timeout=limit, return_when=FIRST_EXCEPTION)
@@ -317,16 +312,19 @@ class Run:
 def warm(notebooks: Path | Iterable[dict[str, Any]]) -> Kernels:
     """Begin to import what the notebooks (a folder, or their nodes) import: the earlier, the sooner kernels are up.
 
-    A context: leaving it ends every process that it started.
+    A context: leaving it ends every process that it started. Its `call` answers from such a process, so that the caller
+    need not import what reads the orders: what that answers is ready as soon as the imports are.
     """
     if isinstance(notebooks, Path):
         notebooks = [json.loads(path.read_bytes()) for path in sorted(notebooks.glob("*.ipynb"))]
     code = (cell["source"] for node in notebooks for cell in node["cells"] if cell["cell_type"] == "code")
-    return Kernels([*WARM, *imported_modules(["".join(source) for source in code])], folder=home())
+    kernels = Kernels([*WARM, *imported_modules(["".join(source) for source in code])], folder=home())
+    threading.Thread(target=_load, args=("execution", "assemble"), daemon=True).start()
+    return kernels
 
 
-def _load(module: str) -> None:
-    """Import papermill or nbconvert beforehand; what fails here fails again, with its place, where it is used."""
+def _load(*modules: str) -> None:
+    """Import papermill and nbconvert beforehand; what fails here fails again, with its place, where it is used."""
     # jsonschema, which both bring, checks IRIs if it can, and building that grammar takes 1.0 of papermill's 1.5 s.
     # No notebook holds an IRI, so the grammar is not there while jsonschema looks for it.
     grammar = "rfc3987_syntax"
@@ -334,6 +332,7 @@ def _load(module: str) -> None:
     with suppress(Exception):
         importlib.import_module("jsonschema")
     if absent:
-        del sys.modules[grammar]
-    with suppress(Exception):
-        importlib.import_module(f"clvbook.report.{module}")
+        sys.modules.pop(grammar, None)
+    for module in modules:
+        with suppress(Exception):
+            importlib.import_module(f"clvbook.report.{module}")

@@ -1,7 +1,8 @@
 """The process that imports what the notebooks import, once, and forks a kernel from itself for each of them.
 
-in: lines of JSON on stdin: {"import": [modules]}, {"start": name, "connection": file, "env": {...}}, {"kill": name}
-out: lines of JSON on stdout: {"warm": seconds}, {"bound": name, "pid": n}, {"ended": name, "code": n}
+in: lines of JSON on stdin: {"import": [modules]}, {"start": name, "connection": file, "env": {...}}, {"kill": name},
+    {"call": name, "request": file}
+out: lines of JSON on stdout: {"warm": seconds}, {"bound": name}, {"ended": name, "code": n}
 
 It ends with its parent, however that ends: stdin closes, every kernel's process group is killed, and the folder named
 on the command line (sockets, connection files) is removed. Run as `python -P -m clvbook.report.zygote FOLDER`.
@@ -16,7 +17,9 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +46,8 @@ def main(folder: str) -> None:
                 _say(pipe, warm=_warm(order["import"]))
             elif "start" in order:
                 _start(order["start"], order["connection"], order["env"], pipe)
+            elif "call" in order:
+                _ask(order["call"], order["request"], pipe)
             elif "kill" in order:
                 for pid in [pid for pid, name in kernels.items() if name == order["kill"]]:
                     _kill(pid)
@@ -78,16 +83,45 @@ def _warm(modules: list[str]) -> float:
 
 
 def _start(name: str, connection: str, env: dict[str, str], pipe: int) -> None:
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", connection, "--HistoryManager.hist_file=:memory:"]
-    parent = {"JPY_PARENT_PID": str(os.getpid())}
+    arguments = ["-f", connection, "--HistoryManager.hist_file=:memory:"]
     if not FORKS:
-        process = subprocess.Popen(
-            command, env=os.environ | env | parent, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        kernels[process.pid] = name
-        _say(pipe, bound=name, pid=process.pid)
-        return
-    # A kernel that dies at once is known before it is reaped, and a child never runs its parent's handlers.
+        _spawn(name, ["-m", "ipykernel_launcher", *arguments], env | {"JPY_PARENT_PID": str(os.getpid())})
+        _say(pipe, bound=name)
+    elif _fork(name):
+        os.environ.update(env)
+        _finish(lambda: _serve(arguments, lambda: (_say(pipe, bound=name), os.close(pipe))))
+
+
+def _ask(name: str, request: str, pipe: int) -> None:
+    if not FORKS:
+        _spawn(name, ["-P", "-c", f"from clvbook.report import zygote; zygote.answer({request!r})"], {})
+    elif _fork(name):
+        os.close(pipe)
+        _finish(lambda: answer(request))
+
+
+def answer(request: str) -> None:
+    """Call the function that the file `request` names; what it returns, or its error, goes into the file beside it."""
+    path = Path(request)
+    asked = json.loads(path.read_text(encoding="utf-8"))
+    module, _, function = asked["function"].partition(":")
+    try:
+        said = {"answer": getattr(importlib.import_module(module), function)(**asked["arguments"])}
+    except Exception as error:
+        known = {name: getattr(error, name) for name in ("fact", "hint") if hasattr(error, name)}
+        said = {"error": type(error).__name__, "text": str(error), "trace": traceback.format_exc(), **known}
+    path.with_suffix(".answer").write_text(json.dumps(said, default=str), encoding="utf-8")
+
+
+def _spawn(name: str, arguments: list[str], env: dict[str, str]) -> None:
+    command = [sys.executable, *arguments]
+    process = subprocess.Popen(command, env=os.environ | env, stdin=subprocess.DEVNULL, start_new_session=True)
+    kernels[process.pid] = name
+
+
+def _fork(name: str) -> bool:
+    """Whether this is the child: a process group of its own, with nothing to read and no handlers of its parent's."""
+    # A kernel that dies at once is known before it is reaped.
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     pid = os.fork()
     if pid:
@@ -95,23 +129,29 @@ def _start(name: str, connection: str, env: dict[str, str], pipe: int) -> None:
             os.setpgid(pid, pid)
         kernels[pid] = name
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-        return
+        return False
+    os.setpgid(0, 0)
+    for held in HELD:
+        signal.signal(held, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+    kernels.clear()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    return True
+
+
+def _finish(work: Callable[[], object]) -> None:
+    """The rest of a forked child's life: it never returns into its parent's code."""
     code = 1
     try:
-        os.setpgid(0, 0)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-        kernels.clear()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.environ.update(env | parent)
-        _serve(command[3:], lambda: (_say(pipe, bound=name, pid=os.getpid()), os.close(pipe)))
+        work()
         code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
 
-def _serve(arguments: list[str], bound) -> None:
+def _serve(arguments: list[str], bound: Callable[[], object]) -> None:
     """Be a kernel; `bound` is called when its sockets listen."""
     from ipykernel.kernelapp import IPKernelApp
 
