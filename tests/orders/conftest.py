@@ -11,6 +11,12 @@ from clvbook.settings import Settings
 UCI = ["Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country"]
 
 
+@pytest.fixture(scope="session")
+def con():
+    """An engine for expressions on small tables."""
+    return connect(Settings(shop="t", orders="none"))
+
+
 @pytest.fixture
 def write(tmp_path):
     """Write text or bytes as a file (gzip where its name says so); returns its path as text."""

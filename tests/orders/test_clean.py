@@ -1,9 +1,6 @@
 from datetime import date, datetime
-from datetime import timedelta as days
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-import ibis
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -11,9 +8,7 @@ from hypothesis import strategies as st
 
 from clvbook.engine import connect
 from clvbook.errors import InputRefused
-from clvbook.orders import Reconciliation, clean_orders, last_complete_month
-from clvbook.orders.mapping import load_mapping
-from clvbook.orders.parse import moment
+from clvbook.orders import clean_orders, last_complete_month
 from clvbook.settings import Settings
 
 HEADER = "order_id,customer_id,created_at,paid_at,status,paid,refund,currency,remark"
@@ -28,63 +23,6 @@ def fates(cleaned):
 
 def kept(cleaned):
     return {row["order_id"]: row for row in cleaned.orders.to_pyarrow().to_pylist()}
-
-
-ROWS = [
-    ("{n},a,{WHEN},completed,5.00,,CNY,", None),
-    ("{n},a,{WHEN},,5.00,,,", None),
-    ("{n},a,{WHEN}, SHIPPED ,5,1.5,cny,", None),
-    ("{n},a,{WHEN},completed,\u3000+5. ,,CNY,", None),
-    (",a,{WHEN},completed,5.00,,CNY,", "missing_order_id"),
-    ("3.515E+18,a,{WHEN},completed,5.00,,CNY,", "lossy_order_id"),
-    ("{n},a,{WHEN},test,5.00,,CNY,", "test_order"),
-    ("{n},a,2020-01-01,,unpaid,5.00,,CNY,", "unpaid"),
-    ("{n},a,{WHEN},failed,5.00,,CNY,", "unpaid"),
-    ("{n},a,{WHEN},closed_unpaid,5.00,,CNY,", "closed_unpaid"),
-    ("{n},a,{WHEN},cancelled,,,CNY,", "cancelled"),
-    ("{n},a,{WHEN},closed_refunded,5.00,5.00,CNY,", "closed_refunded"),
-    *(
-        (f"{{n}},a,{{WHEN}},paid,{bad},,CNY,", "bad_amount")
-        for bad in [
-            "",
-            "nan",
-            "inf",
-            "1e400",
-            "1e3",
-            "0x1F",
-            "５",
-            "5 0",
-            "1_0",
-            "--1",
-            ".",
-            '"1,234.00"',
-            "1000000000000",
-        ]
-    ),
-    ("{n},a,{WHEN},paid,5,none,CNY,", "bad_amount"),
-    ("{n},a,{WHEN},paid,5,-1,CNY,", "bad_amount"),
-    ("{n},a,2020-01-01,,paid,5,,CNY,", "bad_date"),
-    ("{n},a,,2020-02-30,paid,5,,CNY,", "bad_date"),
-    ("{n},a,,1989-12-31,paid,5,,CNY,", "bad_date"),
-    ("{n},a,,2100-01-01,paid,5,,CNY,", "bad_date"),
-    ("{n},a,,epoch,paid,5,,CNY,", "bad_date"),
-    ("{n},a,yesterday,2020-01-01,paid,5,,CNY,", "bad_date"),
-    ("{n},a,2020-01-01 12:00:00,2020-01-01 11:59:59,paid,5,,CNY,", "paid_before_created"),
-    ("{n},a,2020-01-01 12:00:00,2020-01-01,paid,5,,CNY,", None),  # no time of day: the same day is not before
-    ("{n},a,{WHEN},paid,5,,EUR,", "other_currency"),
-    ("{n},a,{WHEN},paid,-5,,CNY,", "negative_amount"),
-    ("{n},a,{WHEN},paid,0.00,,CNY,", "zero_amount"),
-    ("{n},a,{WHEN},paid,5,5.00,CNY,", "fully_refunded"),
-    ("{n},a,{WHEN},paid,-5,,EUR,", "other_currency"),  # of two reasons the first
-    ("{n},a,,,paid,nan,,EUR,", "bad_amount"),
-]
-
-
-def test_each_row_has_one_fate(clean):
-    lines = [row.format(n=number, WHEN=WHEN) for number, (row, _) in enumerate(ROWS)]
-    cleaned = clean("\n".join([HEADER, *lines]) + "\n", currency="CNY")
-    assert fates(cleaned) == {line: reason for line, (_, reason) in enumerate(ROWS, 2) if reason}
-    assert cleaned.reconciliation.orders_kept == sum(reason is None for _, reason in ROWS)
 
 
 def test_orders_come_out_typed_and_complete(clean):
@@ -170,38 +108,6 @@ def test_an_order_after_the_last_day_of_the_export_is_set_aside_but_one_after_th
     assert fates(clean(text, month="2020-01")) == {}
 
 
-def test_several_currencies_stop_unless_one_is_chosen(clean):
-    text = (
-        "order_id,customer_id,paid_at,paid,currency\n1,a,2020-01-01,5,CNY\n2,a,2020-01-01,5,USD\n3,a,2020-01-01,5,USD\n"
-    )
-    with pytest.raises(InputRefused, match=r"USD \(2 rows\), CNY \(1 rows\)"):
-        clean(text)
-    with pytest.raises(InputRefused, match=r"USD \(2 rows\)"):
-        clean(text.replace("CNY", "USD").replace("1,a,2020-01-01,5,USD\n", ""))
-    assert fates(clean(text, currency="USD")) == {2: "other_currency"}
-
-
-def test_an_unknown_status_word_stops_with_its_count(clean):
-    with pytest.raises(InputRefused, match=r"status: 1 words .*'charged back' \(2\)") as caught:
-        clean(f"{HEADER}\n1,a,{WHEN},charged back,5,,,\n2,a,{WHEN},charged back,5,,,\n3,a,{WHEN},paid,5,,,\n")
-    assert "statuses" in caught.value.hint
-
-
-@pytest.mark.parametrize("nobody", ["", " ", "nan", "NULL", "None"])
-def test_nobody_keeps_the_money_and_is_no_customer(clean, nobody):
-    told = clean(f"order_id,customer_id,paid_at,paid\n1,{nobody},2020-01-01,5\n2,a,2020-01-01,5\n").reconciliation
-    assert (told.rows_without_customer, told.orders_without_customer, told.customers, told.net_kept) == (1, 1, 1, 10)
-
-
-def test_a_reconciliation_that_does_not_add_up_is_refused(clean):
-    told = clean("order_id,customer_id,paid_at,paid\n1,a,2020-01-01,5\n2,a,2020-01-01,-5\n").reconciliation
-    assert Reconciliation.from_dict(told.as_dict()) == told.check()
-    assert told.as_numbers()["paid_quarantined"] == -5.0
-    for wrong in ({"rows_kept": 0}, {"net_kept": Decimal("5.0001")}, {"quarantined": {}}):
-        with pytest.raises(InputRefused, match=r"do not reconcile.*negative_amount -5"):
-            Reconciliation(**{**vars(told), **wrong}).check()
-
-
 def test_the_last_complete_month_needs_its_last_day(clean):
     made = Settings(shop="t", orders="none")
     assert last_complete_month(date(2020, 2, 29), made) == "2020-02"
@@ -272,35 +178,6 @@ def test_an_invoice_given_back_whole_is_set_aside_with_its_refund(uci):
     assert (told.paid_read, told.paid_quarantined, told.rows_refund) == (20 + 22 + 5 - 4, 20 + 5 - 4, 1)
 
 
-def test_lines_that_are_no_sale_are_set_aside(uci):
-    at = "2010-01-01 10:00:00"
-    rows = [
-        ((1, "85123A", "x", 1, at, 1, 17, "UK"), None),
-        ((1, "POST", "x", 1, at, 18, 17, "UK"), "non_product"),
-        ((1, "m", "x", 1, at, 18, 17, "UK"), "non_product"),
-        ((1, "Bank Charges", "x", 1, at, 18, 17, "UK"), "non_product"),
-        ((1, "gift_0001_20", "x", 1, at, 18, 17, "UK"), "non_product"),
-        ((1, "ADJUST2", "x", 1, at, 18, 17, "UK"), "non_product"),
-        ((1, "DCGS0003", "x", 1, at, 18, 17, "UK"), None),
-        ((1, "D11", "x", 1, at, 18, 17, "UK"), None),
-        ((1, "TEST001", "x", 1, at, 4.5, 17, "UK"), "test_order"),
-        (("A506401", "B", "x", 1, at, "-53594.36", "", "UK"), "non_product"),
-        (("C2", "M", "x", 1, at, "373.57", "", "UK"), "bad_amount"),
-        (("C2", "85123A", "x", -1, at, 0, 17, "UK"), "zero_amount"),
-        ((3, "85123A", "x", -20, at, 0, "", "UK"), "zero_amount"),
-        ((3, "85123A", "x", -20, at, 1, "", "UK"), "negative_amount"),
-        ((3, "85123A", "x", -20, at, -1, "", "UK"), "bad_amount"),
-        ((3, "85123A", "x", "", at, 1, "", "UK"), "bad_amount"),
-        ((3, "85123A", "x", 999999999999, at, 999999999999, "", "UK"), "bad_amount"),
-        ((3, "85123A", "x", 1, "13/13/2010 10:00", 1, "", "UK"), "bad_date"),
-        (("", "85123A", "x", 1, at, 1, "", "UK"), "missing_order_id"),
-    ]
-    cleaned = uci(*(row for row, _ in rows))
-    assert fates(cleaned) == {line: reason for line, (_, reason) in enumerate(rows, 2) if reason}
-    told = uci(*(row for row, _ in rows[:2]), non_product=["85123*"])
-    assert fates(told) == {2: "non_product"}
-
-
 def test_both_header_styles_and_their_dates_give_the_same_orders(uci):
     old = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
     one = uci((536365, "85123A", "x", 6, "12/1/2010 8:26", 2.55, 17850, "UK"), header=old)
@@ -319,48 +196,6 @@ def test_equal_lines_may_be_repeats_but_an_invoice_in_two_files_is_one(write, se
     assert [tuple(row.values()) for row in aside] == [("1.csv", 3, "superseded"), ("1.csv", 4, "superseded")]
     assert {number: row["net"] for number, row in kept(cleaned).items()} == {"1": 1, "2": 2, "3": 1}
     assert cleaned.reconciliation.rows_repeated == 3
-
-
-# ---- time
-
-
-@pytest.fixture(scope="module")
-def con():
-    return connect(Settings(shop="t", orders="none"))
-
-
-def read_moments(con, texts, timezone):
-    table = ibis.memtable({"text": texts})
-    read = table.select("text", at=moment(table.text, load_mapping("canonical"), timezone))
-    found = {row["text"]: row["at"] for row in con.to_pyarrow(read).to_pylist()}
-    return [found[text] for text in texts]
-
-
-@pytest.mark.parametrize("zone", ["Europe/London", "Asia/Shanghai", "America/New_York", "Australia/Lord_Howe", "UTC"])
-@hypothesis_settings(max_examples=4, deadline=None, derandomize=True)
-@given(
-    instants=st.lists(st.datetimes(datetime(1990, 1, 2), datetime(2035, 1, 1)), min_size=20, max_size=60, unique=True),
-    minutes=st.integers(-14 * 60, 14 * 60),
-)
-def test_a_moment_with_an_offset_is_moved_to_the_clock_of_the_shop(con, zone, instants, minutes):
-    around = [datetime(2020, 3, 29, 1), datetime(2020, 10, 25, 1), datetime(1990, 4, 14, 18), datetime(2021, 4, 3, 15)]
-    instants = [at.replace(microsecond=0, tzinfo=ZoneInfo("UTC")) for at in {*instants, *around}]
-    hours, rest = divmod(abs(minutes), 60)
-    there = [at.replace(tzinfo=None) + days(minutes=minutes) for at in instants]
-    offset = f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
-    wanted = [at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for at in instants]
-    assert read_moments(con, [f"{at}{offset}" for at in there], zone) == wanted
-    assert read_moments(con, [f"{at.isoformat()} {offset.replace(':', '')}" for at in there], zone) == wanted
-    assert read_moments(con, [f"{at.replace(tzinfo=None).isoformat()}Z" for at in instants], zone) == wanted
-
-
-def test_a_moment_without_an_offset_is_local_and_a_day_is_no_offset(con):
-    texts = ["2020-01-02", "2020-01-02 03:04", "2020-01-02T03:04:05", "2020-01-02 03:04:05.5", "2020/1/2 3:04"]
-    wanted = [datetime(2020, 1, 2), *[datetime(2020, 1, 2, 3, 4, second) for second in (0, 5)]]
-    wanted += [datetime(2020, 1, 2, 3, 4, 5, 500_000), datetime(2020, 1, 2, 3, 4)]
-    assert read_moments(con, texts, "Europe/London") == wanted
-    bad = ["", "2020-01", "2020-13-01", "01-02-2020", "2020-01-02 25:00", "2020-01-02+08", "43831"]
-    assert read_moments(con, bad, "Europe/London") == [None] * len(bad)
 
 
 # ---- whatever the rows

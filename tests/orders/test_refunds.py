@@ -3,21 +3,13 @@ from decimal import Decimal
 
 import ibis
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clvbook.engine import connect
 from clvbook.orders.refunds import match_refunds
-from clvbook.settings import Settings
 
 START = datetime(2020, 1, 1)
 FIELDS = ("seq", "customer_id", "sku", "paid_at", "quantity", "price", "gives_back")
-
-
-@pytest.fixture(scope="module")
-def con():
-    return connect(Settings(shop="t", orders="none"))
 
 
 def matched(con, lines):
