@@ -1,26 +1,8 @@
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import psutil
 import pytest
 
 from clvbook.errors import InputRefused, KernelDied
 from clvbook.report.kernels import Kernels, imported_modules
-
-ORPHANS = """
-import pathlib, psutil, sys
-from clvbook.errors import InputRefused, KernelDied
-from clvbook.report.kernels import Kernels
-kernels = Kernels([], folder=pathlib.Path.cwd())
-kernel = kernels.start("one", env={{}})
-kernel.bound.wait()
-print(kernels.process.pid, psutil.Process(kernels.process.pid).children()[0].pid, kernels.runtime, flush=True)
-sys.stdin.read()
-"""
-
 
 ASKED = """
 import datetime, os
@@ -49,39 +31,6 @@ def test_the_modules_that_notebooks_import():
     assert imported_modules(sources) == [
         "pandas", "clvbook.present", "clvbook.present.charts", "clvbook.present.tables", "os.path",
     ]  # fmt: skip
-
-
-def test_kernels_end_with_a_parent_that_is_killed():
-    parent = subprocess.Popen(
-        [sys.executable, "-c", ORPHANS.format()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    zygote, kernel, runtime = parent.stdout.readline().split()
-    children = [psutil.Process(int(pid)) for pid in (zygote, kernel)]
-    parent.kill()
-    _, alive = psutil.wait_procs(children, timeout=5)
-    parent.communicate()
-    assert not alive
-    assert not os.path.exists(runtime)  # noqa: PTH110
-
-
-def test_closing_does_not_wait_for_an_import(tmp_path, monkeypatch):
-    (tmp_path / "slow_import.py").write_text("import time\nopen(__file__ + '.seen', 'w').close()\ntime.sleep(600)\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    start = time.monotonic()
-    with Kernels(["slow_import"], folder=tmp_path) as kernels:
-        while not list(tmp_path.glob("*.seen")) and time.monotonic() < start + 20:
-            time.sleep(0.02)
-        imported = time.monotonic()
-    assert time.monotonic() - imported < 5
-    assert not kernels.runtime.exists()
-
-
-def test_a_kernel_ended_before_it_is_up_is_ended(zygote):
-    for _ in range(5):
-        kernel = zygote.start("early", env={})
-        zygote.kill(kernel)
-        assert kernel.ended.wait(5)
-        assert kernel.code == -signal.SIGKILL
 
 
 def test_a_dead_zygote_ends_its_kernels(tmp_path):

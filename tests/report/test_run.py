@@ -12,7 +12,7 @@ import nbformat
 import psutil
 import pytest
 
-from clvbook.errors import BadParameters, InputRefused, KernelDied, NotebookFailed, NotebookTimeout, PublishFailed
+from clvbook.errors import InputRefused, KernelDied, NotebookFailed, NotebookTimeout
 from clvbook.report import produce, record_failure, warm
 
 KPI = {"name": "customers", "label": "Customers", "value": 7, "text": "7", "unit": None}
@@ -184,51 +184,6 @@ def test_the_whole_run_has_a_time_limit(own_desk):
     assert not desk.month.exists()
     record = json.loads((desk.shop / "failures/2026-10/record.json").read_text())
     assert (record["exit_code"], record["word"]) == (5, "timeout")
-
-
-def test_only_carries_over_what_would_come_out_the_same(desk):
-    desk.write("1_first", WRITES_A_TABLE, kpis=[KPI])
-    desk.write("2_second", "print('old')")
-    desk.run()
-    first = files(desk.month)
-    desk.write("2_second", "print('new')")
-    assert desk.run(only=["second"]).revision == 2
-    second = files(desk.month)
-    assert second["first.html"] == first["first.html"]
-    assert second["tables/scored.csv"] == first["tables/scored.csv"]
-    assert "new" in second["second.html"].decode()
-    assert desk.manifest()["pages"]["first"]["carried"] == 1
-    assert desk.manifest()["kpis"] == [KPI | {"page": "first"}]
-    assert desk.run().status == "current"  # nothing is left that a whole run would make otherwise
-    desk.run(only=["2_second"], margin_rate=0.5)
-    assert not (desk.month / "first.html").exists()
-    assert desk.manifest()["left_out"] == [{"name": "first", "title": "A question"}]
-    assert desk.run(only=["2_second"], margin_rate=0.5).status == "current"
-    with pytest.raises(BadParameters, match="no such notebook\nHint: did you mean 2_second"):
-        desk.run(only=["2_secnd"])
-
-
-def test_notebook_0_makes_the_months_page(desk):
-    desk.write("0_summary", "print('for a manager')")
-    desk.write("1_value", kpis=[KPI])
-    index = desk.run().index.read_text()
-    assert "for a manager" in index
-    assert set(files(desk.month)) >= {"index.html", "value.html", "notebooks/0_summary.ipynb"}
-
-
-def test_a_page_that_does_not_hold_is_not_published(desk):
-    desk.write(
-        "1_value",
-        WRITES_A_TABLE.replace("1", "=1"),
-        "from IPython.display import display; display({'image/svg+xml': '<svg/>'}, raw=True)",
-        title="# One\n\n# Two",
-        kpis=[KPI, {"name": "n", "label": "N", "value": None}],
-    )
-    with pytest.raises(PublishFailed) as caught:
-        desk.run()
-    for name in ("figures_have_alt", "one_h1", "kpis_have_value_or_reason", "tables_hold_no_formula"):
-        assert f"value: {name}: " in caught.value.fact
-    assert not desk.month.exists()
 
 
 SCRIPT = """
