@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from clvbook.errors import BadParameters, ClvbookError
-from clvbook.settings import Settings, home, load_settings, months_between, parse_override
+from clvbook.settings import Settings, home, load_settings, make_settings, months_between, parse_override
 
 PATHS = {"orders", "mapping"}  # on the command line these count from the caller's folder, as anyone expects
 
@@ -54,24 +54,32 @@ def run(params, month, first, last, only, sets, output, jobs, force) -> None:
             for each in _months(month, first, last):
                 one = settings.model_copy(update={"month": each}) if each else settings
                 with _progress() as progress:
-                    run_options = {"reports": output or home() / "reports", "only": list(only) or None, "jobs": jobs}
-                    _run_month(one, result, kernels=kernels, force=force, progress=progress, **run_options)
+                    options = {"only": list(only) or None, "jobs": jobs, "force": force, "progress": progress}
+                    _run_month(one, result, kernels=kernels, reports=output or home() / "reports", **options)
                 if result["status"] == "current":
                     click.echo(f"{result['month']} is already current (revision {result['revision']})", err=True)
                 click.echo(result["index"])
 
 
-def _run_month(settings: Settings, result: dict[str, Any], **options: Any) -> None:
-    from clvbook import book, report
+def _run_month(settings: Settings, result: dict[str, Any], *, kernels, reports: Path, **options: Any) -> None:
+    from clvbook import report
 
-    opened = book.open_book(settings)
-    result |= {"month": opened.month, "revision": None, "index": None}
+    result |= {"month": settings.month, "revision": None, "index": None}
+    try:
+        # in a process that has imported the book already; this one never needs to
+        found = kernels.call("clvbook.book:prepared", settings=settings.model_dump(mode="json", exclude_unset=True))
+    except ClvbookError as error:
+        report.record_failure(settings, error, reports=reports)
+        raise
+    opened = make_settings(found["settings"])
+    result["month"] = opened.month
     published = report.produce(
-        opened.settings,
-        inputs=opened.inputs,
-        facts=opened.facts,
+        opened,
+        inputs=found["inputs"],
+        facts=found["facts"],
+        reports=reports,
         notebooks=home() / "notebooks",
-        prepare=opened.prepare,
+        kernels=kernels,
         **options,
     )
     result |= {"status": published.status, "revision": published.revision, "index": str(published.index)}

@@ -29,6 +29,16 @@ def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
     return Book(make_settings(known, source="the notebook's parameters"))
 
 
+def prepared(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Compute a month's shared tables, and say in plain values what a report needs to know of them.
+
+    settings: names and values given; out: settings (all, the month decided), inputs, facts. Errors as `open_book`.
+    """
+    book = Book(make_settings(settings))
+    book.prepare()
+    return {"settings": book.settings.model_dump(mode="json"), "inputs": book.inputs, "facts": book.facts}
+
+
 def check_orders(settings: Settings) -> Reconciliation:
     """Read and clean all there is, and nothing more. InputRefused where it cannot be read or does not reconcile."""
     return clean_orders(open_engine(settings), settings).reconciliation.check()

@@ -212,7 +212,8 @@ class Run:
             started = {stem: kernels.start(stem, env=self._environment(stem)) for stem in self.wanted}
             self.facts |= (prepare() if prepare else None) or {}
             prepared = time.perf_counter() - self.start
-            _tell(self.tell, "prepared", f"shared tables are ready after {prepared:.1f} s", total=self.total)
+            text = f"shared tables are ready after {prepared:.1f} s" if prepare else None
+            _tell(self.tell, "prepared", text, total=self.total)
             made = self._side_by_side(kernels, started)
         from clvbook.report import assemble
 
