@@ -190,6 +190,11 @@ def test_a_listed_code_is_the_whole_code_or_its_beginning_before_a_star(values, 
     assert values(lambda text: listed(text, codes), [None]) == [False]
 
 
+def test_the_case_of_a_listed_code_does_not_matter(values):
+    found = values(lambda text: listed(text, ["POST", "gift*"]), ["post", "Gift_1", "GIFT", "POSTAGE", "a gift", ""])
+    assert found == [True, True, True, False, False, False]
+
+
 # ---- moments
 
 

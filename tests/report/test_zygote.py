@@ -141,6 +141,9 @@ def test_closing_does_not_wait_for_an_import(tmp_path, monkeypatch):
 
 
 def test_a_kernel_ended_before_it_is_up_is_ended(zygote):
+    ready = zygote.start("ready", env={})
+    assert ready.bound.wait(30)  # until its imports are done it hears nothing
+    zygote.kill(ready)
     for _ in range(5):
         kernel = zygote.start("early", env={})
         zygote.kill(kernel)
