@@ -11,10 +11,13 @@ import ibis
 import pandas as pd
 
 from clvbook.book import output
+from clvbook.book.init import Draft, draft
 from clvbook.book.value import ValueBook
 from clvbook.engine import connect
 from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
+
+__all__ = ["Book", "Draft", "account", "check_orders", "draft", "open_book"]
 
 
 def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":

@@ -50,6 +50,8 @@ class Mapping(_Strict):
     required: list[str]
     times: list[str] = Field(min_length=1, description="strptime formats, tried in this order")
     format: FileFormat = FileFormat()
+    timezone: str | None = Field(None, description="where all its times are of one clock: what `clvbook init` writes")
+    currency: str | None = Field(None, description="where it has only one: what `clvbook init` writes")
     order_id: Literal["column", "line"] = Field("column", description="line: made from the file and line number")
     default_status: str = "completed"
     statuses: dict[str, str] = Field({}, description="platform word: canonical status")
