@@ -73,6 +73,9 @@ class Settings(BaseModel):
     seed: int = Field(1, ge=0, description="start of every random draw: the same seed, the same page")
     min_customers: int = Field(200, ge=1, description="customers below which no model is fitted")
     min_repeat_customers: int = Field(50, ge=2, description="repeat customers below which no model is fitted")
+    unidentified_limit: float = Field(
+        0.10, ge=0, le=1, description="share of orders without a customer above which customer pages carry a warning"
+    )
     non_product: list[str] | None = Field(
         None, description="item codes that are no product (postage, fees); default: the mapping's list"
     )

@@ -68,6 +68,7 @@ class Book(ValueBook):
     def prepare(self) -> None:
         """Compute the shared tables, so that notebooks find them."""
         self.set_aside  # noqa: B018
+        self.with_flagged  # noqa: B018
         self.scores  # noqa: B018
 
     def save_table(self, name: str, table: ibis.Table | pd.DataFrame) -> None:

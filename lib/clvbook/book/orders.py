@@ -13,7 +13,7 @@ from ibis import _
 from clvbook import customers as people
 from clvbook.book.cache import Cache, digest
 from clvbook.engine import connect
-from clvbook.errors import InputRefused
+from clvbook.errors import InputRefused, NotComputable
 from clvbook.orders import Reconciliation, clean_orders, last_complete_month, quality
 from clvbook.settings import Settings, home, month_end
 
@@ -73,6 +73,12 @@ class OrdersBook:
     def set_aside(self) -> ibis.Table:
         """Every row set aside, with its reason, file and line."""
         return self._shelf.table("set_aside", lambda: self._cleaned.set_aside)
+
+    @cached_property
+    def with_flagged(self) -> pd.DataFrame | NotComputable:
+        """The headline figures with and without the orders set aside as fake; see `quality.with_flagged`."""
+        flagged = self._shelf.table("flagged", lambda: self._cleaned.flagged)
+        return quality.with_flagged(self.orders, flagged, as_of=self.as_of)
 
     @cached_property
     def _cleaned(self):
@@ -140,6 +146,7 @@ class OrdersBook:
             days=len(self.daily),
             days_since_last=int((self.daily.day.max() - self.daily[self.daily.orders > 0].day.max()).days),
             identified_share=self.identified_share,
+            unidentified_limit=self.settings.unidentified_limit,
             min_customers=self.settings.min_customers,
             min_repeat_customers=self.settings.min_repeat_customers,
             horizon_days=self.settings.horizon_days,

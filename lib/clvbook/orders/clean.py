@@ -28,11 +28,13 @@ class Cleaned:
     orders: one row a kept order: order_id, customer_id (null: not identified), day (date), paid_at (local timestamp),
     created_at, status, paid, refund, net (decimals), items, discount, coupon_id, province, source, remark (nulls
     where the export has none). set_aside: one row a row set aside: reason, source_file, line, order_id, customer_id,
-    amount, cells (the row as read, JSON by the file's own header).
+    amount, cells (the row as read, JSON by the file's own header). flagged: one row an order that only flagged_fake
+    keeps out: order_id, customer_id, day, net.
     """
 
     orders: Table
     set_aside: Table
+    flagged: Table
     reconciliation: Reconciliation
     raw: RawOrders
 
@@ -54,7 +56,7 @@ def clean_orders(con: ibis.BaseBackend, settings: Settings) -> Cleaned:
         orders = rows.filter(_.code.isnull()).rename(paid="amount")
     orders = _canonical(orders, raw)
     account = reconcile(rows, orders, rows_read=raw.rows).check()
-    return Cleaned(orders, _set_aside(rows.filter(_.code.notnull()), raw), account, raw)
+    return Cleaned(orders, _set_aside(rows.filter(_.code.notnull()), raw), _flagged(rows), account, raw)
 
 
 def last_complete_month(last: Table | date, settings: Settings) -> str:
@@ -167,3 +169,15 @@ def _set_aside(rows: Table, raw: RawOrders) -> Table:
     return found.select("reason", "source_file", "line", "order_id", "customer_id", "amount", cells="as_read").order_by(
         "source_file", "line"
     )
+
+
+def _flagged(rows: Table) -> Table:
+    """The orders set aside as fake, as they would count if they were not: what figures would be with them."""
+    fake = rows.filter(_.code == CODE["flagged_fake"])
+    refund = fake.refund.fill_null(0) if "refund" in fake.columns else ibis.literal(0, MONEY)
+    orders = (
+        fake.mutate(left=(fake.amount - refund).cast(MONEY))
+        .group_by("order_id")
+        .agg(customer_id=_.customer_id.argmin(_.seq), day=_.paid_at.min().date(), net=_.left.sum().cast(MONEY))
+    )
+    return orders.filter(_.net > 0)
