@@ -43,6 +43,31 @@ def _timezone(name: str) -> str:
     return name
 
 
+def is_database(location: str) -> bool:
+    """Whether `location` is the address of a database rather than of a file."""
+    return location.lower().startswith(("postgresql://", "postgres://"))
+
+
+def hide_password(location: str) -> str:
+    """A database address as it may be shown: whatever may be a password is ***."""
+    shown = re.sub(r"(?s)^(\w+://[^:/@?]*):.*@", r"\1:***@", location)
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|key)[^=&]*=)[^&]*", r"\1***", shown)
+
+
+def _locations(given: str | list[str]) -> str | list[str]:
+    for location in filter(is_database, [given] if isinstance(given, str) else given):
+        if hide_password(location) != location:
+            raise ValueError("holds a password; take it out, and set CLVBOOK_PASSWORD or PGPASSWORD where it runs")
+    return given
+
+
+def _identity(given: str | list[str] | None) -> str | list[str] | None:
+    names = [given] if isinstance(given, str) else given
+    if names is not None and (not names or not set(names) <= {"customer_id", "email", "phone"}):
+        raise ValueError("names the customer by no known column; write customer_id, email, phone, or a list of them")
+    return given
+
+
 Month = Annotated[str, AfterValidator(_month)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -53,9 +78,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     shop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name; the folder under reports/")
-    orders: str | list[str] = Field(description="order file or files; CSV, CSV.gz or Parquet; * matches several")
+    orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
+        description="order file or files; CSV, CSV.gz or Parquet; * matches several"
+    )
+    orders_query: str | None = Field(
+        None, description="SELECT that gives the orders; for a database address that names no table"
+    )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
+    identity: Annotated[str | list[str] | None, AfterValidator(_identity)] = Field(
+        None, description="what names the customer: customer_id, email, phone, or a list, best first; default: mapping"
+    )
     month: Month | None = Field(None, description="report month YYYY-MM; default: last month complete in the data")
     data_through: Day | None = Field(None, description="last day the export covers; default: the last order's day")
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
@@ -78,6 +111,15 @@ class Settings(BaseModel):
     )
     non_product: list[str] | None = Field(
         None, description="item codes that are no product (postage, fees); default: the mapping's list"
+    )
+    fake_words: list[str] | None = Field(
+        None, description="words in the shop's remark that mark a fake order; default: the mapping's list"
+    )
+    price_floor: float | None = Field(
+        None, gt=0, description="paid less than this, in the currency, and more than 0: a fake order; not set: none is"
+    )
+    fake_customers_per_address: int | None = Field(
+        None, ge=2, description="customers from which on all orders to one address are fake; not set: none are"
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
@@ -186,7 +228,10 @@ def _fault(entry: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> s
             return f"{where}: {name} is missing ({Settings.model_fields[name].description})"
         case _:
             said = entry["msg"].removeprefix("Value error, ")
-            return f"{where}: {name}: {entry['input']!r}: {said}"
+            shown = repr(entry["input"])
+            if name == "orders":
+                shown = re.sub(r"\w+://[^'\"]*", lambda found: hide_password(found[0]), shown)
+            return f"{where}: {name}: {shown}: {said}"
 
 
 class _Loader(yaml.SafeLoader):
