@@ -14,10 +14,13 @@ from clvbook import customers as people
 from clvbook.book.cache import Cache, digest
 from clvbook.engine import connect
 from clvbook.errors import InputRefused, NotComputable
-from clvbook.orders import Reconciliation, clean_orders, last_complete_month, quality
-from clvbook.settings import Settings, home, month_end
+from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, load_mapping, quality
+from clvbook.orders.database import order_files
+from clvbook.settings import Settings, home, is_database, month_end
 
-CLEANING = {"mapping", "data_through", "timezone", "currency", "non_product"}  # what the cleaned orders depend on
+# What the cleaned orders depend on, beside the files
+CLEANING = {"mapping", "identity", "data_through", "timezone", "currency", "non_product"}
+CLEANING |= {"fake_words", "price_floor", "fake_customers_per_address"}
 
 
 class OrdersBook:
@@ -26,11 +29,12 @@ class OrdersBook:
     def __init__(self, settings: Settings) -> None:
         self.con = connect(settings)
         self.inputs = [
-            {"path": _shown(path), "sha256": digest(path), "bytes": path.stat().st_size}
-            for path in settings.order_files
+            {"path": _shown(path, named), "sha256": digest(path), "bytes": path.stat().st_size}
+            for path, named in order_files(self.con, settings).items()
         ]
         content = {
             "inputs": self.inputs,
+            "salt": identity.fingerprint(load_mapping(settings.mapping), settings),
             **settings.model_dump(include=CLEANING),
         }
         self._shelf = Cache(self.con, settings.shop, content)
@@ -172,6 +176,8 @@ class OrdersBook:
         return Cache(self.con, self.settings.shop, {"orders": self._shelf.folder.name, "month": self.month})
 
 
-def _shown(path: Path) -> str:
-    """A path as manifests print it: from the project's folder, else the name alone; never this machine's folders."""
+def _shown(path: Path, named: str) -> str:
+    """An input as manifests print it: a database's address; a path from the project's folder, else the name alone."""
+    if is_database(named):
+        return named
     return str(path.relative_to(home())) if path.is_relative_to(home()) else path.name

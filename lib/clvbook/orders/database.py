@@ -10,11 +10,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
-from weakref import WeakKeyDictionary
 
 import ibis
 import pyarrow as pa
@@ -36,7 +36,7 @@ _SESSION = {
     "datestyle": "ISO",
     "extra_float_digits": "1",
 }
-_read: WeakKeyDictionary[ibis.BaseBackend, dict[str, Path]] = WeakKeyDictionary()
+_read: dict[int, dict[str, Path]] = {}  # by the connection's id: Ibis calls any two connections to memory equal
 
 
 def order_files(con: ibis.BaseBackend, settings: Settings) -> dict[Path, str]:
@@ -48,7 +48,10 @@ def order_files(con: ibis.BaseBackend, settings: Settings) -> dict[Path, str]:
     locations = [settings.orders] if isinstance(settings.orders, str) else settings.orders
     if not any(map(is_database, locations)):
         return {path: str(path) for path in settings.order_files}
-    read, files = _read.setdefault(con, {}), {}
+    if id(con) not in _read:
+        _read[id(con)] = {}
+        weakref.finalize(con, _read.pop, id(con))
+    read, files = _read[id(con)], {}
     for location in locations:
         if not is_database(location):
             files |= {path: str(path) for path in find_files(location)}
@@ -174,13 +177,13 @@ def _selection(postgres: ibis.BaseBackend, location: str, table: str | None, que
         query = sg.select("*").from_(sg.table(name, db=schema or None, quoted=True)).sql("postgres")
     query = query.strip().rstrip(";")
     try:
-        if len(sg.parse(query, read="postgres")) != 1:
-            raise InputRefused("orders_query: is not one statement", "write one SELECT")
-        sg.parse_one(query, read="postgres", into=sg.exp.Query)
-    except sg.errors.ParseError as error:
+        parsed = sg.parse(query, read="postgres")
+    except sg.errors.SqlglotError as error:
         raise InputRefused(
             f"orders_query: is no query: {str(error).splitlines()[0][:300]}", "write one SELECT"
         ) from None
+    if len(parsed) != 1 or not isinstance(parsed[0], sg.exp.Query):
+        raise InputRefused("orders_query: is no single query", "write one SELECT")
     with postgres.con.cursor() as cursor:
         cursor.execute(f"SELECT * FROM ({query}\n) AS q LIMIT 0")  # noqa: S608 - read-only, and the shop's own query
         header = [column.name for column in cursor.description]
