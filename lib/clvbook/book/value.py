@@ -39,6 +39,8 @@ class ValueBook(OrdersBook):
         return self._fit_spend(self.customers) if self.model else self.model
 
     def _fit(self, cells: pd.DataFrame) -> BetaGeoFitter | NotComputable:
+        if self.reconciliation.no_buyer:
+            return NotComputable(self.reconciliation.no_buyer)
         customers, repeat = cells.weight.sum(), cells.weight[cells.frequency > 0].sum()
         for noun, has, needs in [
             ("customers", customers, self.settings.min_customers),

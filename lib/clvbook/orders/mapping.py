@@ -70,6 +70,7 @@ class Mapping(_Strict):
     columns: dict[str, list[str]]
     required: list[str]
     times: list[str] = Field(min_length=1, description="strptime formats, tried in this order")
+    utc: list[str] = Field([], description="names in the header whose times are UTC, whatever the shop's clock")
     format: FileFormat = FileFormat()
     timezone: str | None = Field(None, description="where all its times are of one clock: what `clvbook init` writes")
     currency: str | None = Field(None, description="where it has only one: what `clvbook init` writes")

@@ -136,7 +136,8 @@ def status(word: StringValue, mapping: Mapping) -> StringValue:
 
 def mapped(word: StringValue, meanings: dict[str, str]) -> StringValue:
     """What a `folded` word means by a table; null where it does not stand there."""
-    return ibis.cases(*((word == form, meaning) for form, meaning in sorted(meanings.items())), else_=ibis.null("string"))
+    known = [(word == form, meaning) for form, meaning in sorted(meanings.items())]
+    return ibis.cases(*known, else_=ibis.null("string"))
 
 
 def listed(text: StringValue, codes: list[str]) -> BooleanValue:

@@ -24,6 +24,7 @@ _BY_STATUS |= {status: status for status in ("unpaid", "closed_unpaid", "cancell
 _LOSSY = r"^\d+[.,]\d+[eE]\+?\d+$|^\d[eE]\+\d+$"
 _TEXTS = ("order_id", "customer_id", "sku", "currency", "coupon_id", "province", "source", "remark")
 _HELPERS = ("email", "phone", "payment", "cancelled_at", "refund_of")
+_AS_READ = ("created_at", "refund", "payment", "cancelled_at")
 _TIMES = ("created_at", "paid_at")
 _NUMBERS = ("items", "discount", "quantity", "price", "refund")
 CODE = {reason: place for place, reason in enumerate(REASONS)}
@@ -57,7 +58,7 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
         values["status"] = _unpaid_without_time(values.get("status"), text)
     if "currency" in given:
         values["currency"] = text.currency.upper()
-    cells = {f"{name}_cell": text[name] for name in ("created_at", "refund", "payment", "cancelled_at") if name in given}
+    cells = {f"{name}_cell": text[name] for name in _AS_READ if name in given}
     values |= {"refund_of": text.refund_of.nullif("0")} if "refund_of" in given else {}
     rows = text.select("file", "cells", **values, **cells)
     if mapping.level == "line":
