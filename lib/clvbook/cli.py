@@ -103,9 +103,8 @@ def init(name, files, platform, sets) -> None:
         files, platform = [_from_here(each) for each in files], _from_here(platform) if platform else None
         draft = book.draft(name, files=files, platform=platform, given=_overrides(sets))
         click.echo(f"{draft.recognition}\n")
-        found = book.check_orders(draft.settings)
-        click.echo(f"{book.account(found, draft.settings)}\n")
-        click.echo(f"written: {draft.write(found)}")
+        click.echo(f"{book.account(draft.found, draft.settings)}\n")
+        click.echo(f"written: {draft.write()}")
 
 
 @main.command()

@@ -1,5 +1,7 @@
 """`clvbook init`: files in, a parameters file out that runs as it is; it overwrites nothing."""
 
+import zipfile
+
 import pytest
 from click.testing import CliRunner
 
@@ -114,3 +116,21 @@ def test_files_that_no_pattern_names_are_listed_in_the_order_given(shop, tmp_pat
     (shop / "data" / "my" / "orders202611.csv").unlink()
     assert init("turned", second, first).exit_code == 0
     assert load_settings(shop / "params" / "turned.yml").orders == [second, first]
+
+
+def test_an_archive_is_looked_into_and_stands_in_the_parameters_as_it_is(shop):
+    with zipfile.ZipFile(shop / "data" / "months.zip", "w") as archive:
+        for path in sorted((shop / "data" / "my").iterdir()):
+            archive.write(path, path.name)
+    done = init("zipped", "data/months.zip")
+    assert done.exit_code == 0, done.output
+    assert "2 files read as canonical" in done.stdout
+    assert "4 orders kept" in done.stdout
+    assert load_settings(shop / "params" / "zipped.yml").orders == "data/months.zip"
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(shop):
+    done = init("shop", "postgresql://reader:geheim@127.0.0.1:1/db?table=orders")
+    assert done.exit_code == 2
+    assert "geheim" not in done.output
+    assert list((shop / "params").iterdir()) == []

@@ -95,3 +95,14 @@ def test_each_shipped_platform_is_recognised_by_its_own_first_names(saved, name)
         header = mapping.format.delimiter.join(names[0] for names in mapping.columns.values())
         row = mapping.format.delimiter.join("1" for _ in mapping.columns)
     assert recognise_files(saved(a=f"{header}\n{row}\n")).mapping.name == name
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if load_mapping(name).details])
+def test_files_of_the_orders_lines_are_told_from_the_orders(saved, name):
+    mapping = load_mapping(name)
+    headers = [[names[0] for names in part.columns.values()] for part in (mapping, mapping.details)]
+    orders, lines = (f"{','.join(header)}\n{','.join('1' * len(header))}\n" for header in headers)
+    said = recognise_files(saved(lines=lines, orders=orders))
+    assert (said.mapping.name, len(said.files), len(said.details)) == (name, 1, 1)
+    assert "1 file of the orders' lines: order_id from " in str(said)
+    assert not set(said.unread) & set(headers[1]) - set(headers[0])

@@ -5,7 +5,7 @@ in: order files and a platform's name, or none; out: `Recognition`, which says i
 It knows nothing but the mappings: a platform added as a YAML file is recognised like any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,21 +19,20 @@ _SHOWN = 60  # signs of a header's cell that a line shows
 
 @dataclass(frozen=True)
 class Recognition:
-    """Order files under one mapping; `better` names a shipped mapping that knows more of their columns, if one does."""
+    """Files under one mapping: those of the orders, and those of their lines (`details`), where they come apart.
+
+    `better` names a shipped mapping that knows more of the columns, if one does.
+    """
 
     mapping: Mapping
     files: tuple[OrderFile, ...]
+    details: tuple[OrderFile, ...] = ()
     better: str | None = None
 
     @property
     def found(self) -> dict[str, list[str]]:
         """The canonical columns that a file has, each with the names it goes by in the files."""
-        names: dict[str, list[str]] = {}
-        for column in self.mapping.columns:
-            for file in self.files:
-                if column in file.found:
-                    names.setdefault(column, []).append(file.header[file.found[column]])
-        return {column: list(dict.fromkeys(cells)) for column, cells in names.items()}
+        return _names(self.mapping.columns, self.files)
 
     @property
     def absent(self) -> list[str]:
@@ -46,6 +45,10 @@ class Recognition:
         cells = [c for f in self.files for at, c in enumerate(f.header) if at not in f.found.values()]
         return list(dict.fromkeys(cells))
 
+    @property
+    def _lines(self) -> dict[str, list[str]]:
+        return _names(self.mapping.details.columns, self.details)
+
     def __str__(self) -> str:
         """What was recognised and what was not, as lines for a terminal."""
         count = len(self.files)
@@ -54,6 +57,10 @@ class Recognition:
             having = sum(column in file.found for file in self.files)
             some = f"  (in {having} of {count} files)" if having < count else ""
             lines.append(f"  {column:<12} from  {', '.join(map(_shown, names))}{some}")
+        if self.details:
+            told = [f"{column} from {', '.join(map(_shown, names))}" for column, names in self._lines.items()]
+            count = len(self.details)
+            lines += ["", f"{count:,} file{'s' * (count > 1)} of the orders' lines: {'; '.join(told)}"]
         if self.absent:
             lines += ["", f"not in the files: {', '.join(self.absent)}"]
         if self.unread:
@@ -78,7 +85,15 @@ def recognise_files(paths: Sequence[Path], *, platform: str | None = None) -> Re
             if fitting := [name for name, _ in _candidates(path) if name != mapping.name]:
                 raise InputRefused(refused.fact, f"the file fits {fitting[0]}: write --from {fitting[0]}") from None
             raise
-    return Recognition(mapping, tuple(files), _better(mapping, files[0]))
+    orders = tuple(file for file in files if not file.is_details)
+    details = tuple(file for file in files if file.is_details)
+    return Recognition(mapping, orders, details, _better(mapping, orders[0]) if orders else None)
+
+
+def _names(columns: Iterable[str], files: Sequence[OrderFile]) -> dict[str, list[str]]:
+    """What each canonical column is called in the files, in the order of the mapping."""
+    every = {column: [f.header[f.found[column]] for f in files if column in f.found] for column in columns}
+    return {column: list(dict.fromkeys(names)) for column, names in every.items() if names}
 
 
 def _of(path: Path) -> Mapping:
