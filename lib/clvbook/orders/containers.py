@@ -215,20 +215,18 @@ def _new_sheets(path: Path) -> Iterator[tuple[str, Iterable[Iterable[Any]]]]:
                 raise _too_much(path)
             if _name(info).lower().endswith((".xml", ".rels")):
                 formulas |= _looked_through(path, archive, info)
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    asked = openpyxl.load_workbook(path, read_only=True, keep_links=False) if formulas else None
-    for sheet in book.worksheets:
-        if sheet.title.startswith("WpsReserved"):  # a spreadsheet program's own notes
-            continue
-        sheet.reset_dimensions()  # what a file says of its own size is often wrong
-        rows = sheet.iter_rows(values_only=True)
-        if asked:
-            asked[sheet.title].reset_dimensions()
-            rows = _computed(path, sheet.title, rows, asked[sheet.title].iter_rows(values_only=True))
-        yield sheet.title, rows
-    book.close()
-    if asked:
-        asked.close()
+    with path.open("rb") as once, path.open("rb") as again:
+        book = openpyxl.load_workbook(once, read_only=True, data_only=True, keep_links=False)
+        asked = openpyxl.load_workbook(again, read_only=True, keep_links=False) if formulas else None
+        for sheet in book.worksheets:
+            if sheet.title.startswith("WpsReserved"):  # a spreadsheet program's own notes
+                continue
+            sheet.reset_dimensions()  # what a file says of its own size is often wrong
+            rows = sheet.iter_rows(values_only=True)
+            if asked:
+                asked[sheet.title].reset_dimensions()
+                rows = _computed(path, sheet.title, rows, asked[sheet.title].iter_rows(values_only=True))
+            yield sheet.title, rows
 
 
 def _looked_through(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
