@@ -34,6 +34,7 @@ class FileFormat(_Strict):
     delimiter: Literal[",", ";", "\t", "|", "whitespace"] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", "."] = ""
+    nulls: list[str] = Field([], description="cells that say: nothing")
     encodings: list[Literal["gb18030"]] = Field([], description="beside UTF-8, where the header shows it")
     money_marks: list[str] = Field([], description="what may stand before or after an amount")
 

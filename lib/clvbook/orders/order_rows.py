@@ -30,19 +30,27 @@ def blocks(con: ibis.BaseBackend, rows: Table, mapping: Mapping) -> Table:
     """
     in_file = ibis.window(group_by="file", order_by="seq")
     if mapping.item_rows == "blank":
-        further = _.blank
+        rows = rows.mutate(further=_.blank, again=False)
     else:
+        # Rows alike to the last cell are no two items: a platform would have written 2 pieces.
+        equal = ibis.window(group_by=["file", "order_id", "cells"], order_by="seq")
         same = (_.order_id.lag() == _.order_id) & (_.order_cells.lag() == _.order_cells)
-        further = same.over(in_file).fill_null(False)
-    rows = rows.mutate(further=further).drop("blank", "order_cells")
+        rows = rows.mutate(further=same.over(in_file).fill_null(False), again=ibis.row_number().over(equal) > 0)
+        rows = rows.mutate(further=_.further & ~_.again)
+    rows = rows.drop("blank", "order_cells")
     so_far = ibis.window(group_by=["order_id", "file"], order_by="seq", preceding=None, following=0)
-    rows = rows.mutate(block=ibis.greatest((~_.further).cast("int64").sum().over(so_far), 1))
+    rows = rows.mutate(block=ibis.greatest((~_.further & ~_.again).cast("int64").sum().over(so_far), 1))
     whole = rows.group_by("order_id", "file", "block").agg(
-        start=_.seq.min(), headed=~_.further.all(), content=_.cells.collect(order_by=_.seq).hash()
+        start=_.seq.min(), headed=~_.further.all(), content=_.cells.collect(where=~_.again, order_by=_.seq).hash()
     )
     same = [rows[name].identical_to(whole[name]) for name in ("order_id", "file", "block")]
     found = rows.inner_join(whole, same)
     found = found.drop(*(name for name in found.columns if name.endswith("_right")), "block")
+    found = found.mutate(
+        start=ibis.ifelse(_.again, _.seq, _.start),
+        headed=_.headed & ~_.again,
+        code=ibis.ifelse(_.again, ibis.literal(_CODE["duplicate_row"], "int8"), _.code),
+    ).drop("again")
     # Money stands on the order's own row alone, however often the export repeats it.
     found = found.mutate(amount=ibis.ifelse(_.further, ibis.null(MONEY), _.amount))
     return con.create_table(ibis.util.gen_name("blocks"), found)

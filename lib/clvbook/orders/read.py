@@ -175,6 +175,8 @@ def _scan_sql(file: OrderFile, mapping: Mapping) -> str:
 def _as_text(source: Table, file: OrderFile, mapping: Mapping, known: frozenset[str]) -> Table:
     """The canonical columns of a file's cells; null for a column that only other files have."""
     cells = {name: source[f"c{at}"] for name, at in file.found.items()}
+    if mapping.format.nulls:
+        cells = {name: ibis.ifelse(cell.isin(mapping.format.nulls), None, cell) for name, cell in cells.items()}
     for name in [name for name, at in file.found.items() if file.header[at] in mapping.utc]:
         cells[name] = ibis.ifelse(cells[name].re_search(r"\d$"), cells[name].concat("Z"), cells[name])
     absent = {name: ibis.null("string") for name in known - set(cells)}
