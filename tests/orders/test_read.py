@@ -151,17 +151,17 @@ def test_files_that_are_none_are_refused(tmp_path, settings, write):
     (tmp_path / "x.csv").rename(tmp_path / "fake.csv.gz")
     (tmp_path / "torn.csv.gz").write_bytes((tmp_path / write(PLAIN * 50, "whole.csv.gz")).read_bytes()[:-9])
     for path, told in [
-        ("folder.csv", "is a folder"),
         ("fake.csv.gz", "cannot be read"),
         ("torn.csv.gz", "cannot be read"),
-        (write("a", "orders.xlsx"), "is none of .csv"),
+        (write("a", "orders.pdf"), "is none of .csv"),
         (write("PAR1 no", "orders.parquet"), "cannot be read"),
     ]:
         made = settings(str(tmp_path / path))
         with pytest.raises(InputRefused, match=told):
             read_orders(connect(made), made)
-    with pytest.raises(BadParameters, match="0 files found"):
-        read_orders(connect(made), settings(str(tmp_path / "nothing.csv")))
+    for path in ("folder.csv", "nothing.csv"):
+        with pytest.raises(BadParameters, match="0 files found"):
+            read_orders(connect(made), settings(str(tmp_path / path)))
 
 
 def test_whitespace_parts_cells_where_the_mapping_says_so(read):
