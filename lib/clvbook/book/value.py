@@ -214,7 +214,10 @@ class ValueBook(OrdersBook):
         if not self.customers.filter(_.source.notnull()).count().to_pandas():
             return NotComputable("the orders have no column that says where a customer came from (source)")
         return _with(
-            self.newcomers, lambda table: portfolio.worth(table, by="source", confidence=self.settings.confidence)
+            self.newcomers,
+            lambda table: portfolio.worth(
+                portfolio.largest(table, by="source"), by="source", confidence=self.settings.confidence
+            ),
         )
 
     @cached_property

@@ -337,8 +337,8 @@ def groups(frame: pd.DataFrame, by: str, currency: str) -> str:
         return f"There is one {by} only: nothing to compare."
     best, worst = frame.iloc[0], frame.iloc[-1]
     told = (
-        f"A customer from {words.text(best[by])} brings {words.money(best.value, currency)}, one from "
-        f"{words.text(worst[by])} {words.money(worst.value, currency)}"
+        f"A customer from {words.name(best[by])} brings {words.money(best.value, currency)}, one from "
+        f"{words.name(worst[by])} {words.money(worst.value, currency)}"
     )
     if best.low > worst.high:
         return (
