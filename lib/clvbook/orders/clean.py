@@ -175,13 +175,16 @@ def _canonical(orders: Table, raw: RawOrders) -> Table:
     given = {name: orders[name] for name in ("created_at", *_EXTRAS) if name in has}
     absent = {name: ibis.null(schema[name].type) for name in ("created_at", *_EXTRAS) if name not in has}
     refund = orders.refund.fill_null(0).cast(MONEY) if "refund" in has else ibis.literal(0, MONEY)
+    status = orders.status if "status" in has else ibis.literal(raw.mapping.default_status)
+    # Platforms call an order finished whether or not a part of the money went back.
+    status = ibis.ifelse((status == "completed") & (refund > 0), "part_refunded", status)
     return orders.select(
         "order_id",
         "customer_id",
         "paid_at",
         "paid",
         day=orders.paid_at.date(),
-        status=orders.status if "status" in has else ibis.literal(raw.mapping.default_status),
+        status=status,
         refund=refund,
         net=(orders.paid - refund).cast(MONEY),
         **{name: {**given, **absent}[name] for name in ("created_at", *_EXTRAS)},

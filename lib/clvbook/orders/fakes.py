@@ -35,7 +35,7 @@ def shown(rows: Table, mapping: Mapping, settings: Settings) -> BooleanValue | N
 def place(address: StringValue) -> IntegerValue:
     """An address as a number that says nothing of it; null where there is none, or where the platform hides some."""
     bare = address.re_replace(r"[\s\p{Z}]", "").lower()
-    return ibis.ifelse(bare.contains("*") | (bare == ""), ibis.null("string"), bare).hash().cast("int64")
+    return ibis.ifelse((bare == "") | bare.contains("*"), ibis.null("int64"), bare.hash().cast("int64"))
 
 
 def crowded(rows: Table, settings: Settings) -> Table:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clvbook.errors import InputRefused
+from clvbook.orders.containers import CONTAINERS
 from clvbook.orders.mapping import Details, Mapping, load_mapping, nearest, recognise, shipped
 
 LONGEST_LINE = 4 << 20
@@ -27,6 +28,7 @@ SPACES = r"[ \t\r\n\f\v]"
 _KINDS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet")
 _MOST_COLUMNS = 4096
 _CHUNK = 1 << 20
+_ENCODINGS = ("gb18030",)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def look(path: Path, mapping: Mapping) -> OrderFile:
     if path.is_dir():
         raise InputRefused(f"{path}: is a folder", f"name its files, such as {path.name}/*.csv")
     if not path.name.lower().endswith(_KINDS):
-        raise InputRefused(f"{path}: is none of {', '.join(_KINDS)}", "export the orders as CSV (UTF-8)")
+        raise InputRefused(f"{path}: is none of {', '.join((*_KINDS, *CONTAINERS))}", "export the orders as CSV")
     try:
         if path.name.lower().endswith(".parquet"):
             parquet = pq.ParquetFile(path)
@@ -98,9 +100,11 @@ def _encoding(path: Path, mapping: Mapping) -> tuple[str, int]:
     try:
         return "utf-8", _check_bytes(path)
     except _NotUtf8 as refused:
-        for encoding in mapping.format.encodings:
-            if mapping.knows(header := _tried(path, mapping, encoding)):
-                return encoding, _check_bytes(path, strict=False)
+        lines = _check_bytes(path, strict=False)  # no line is endless, so that the header can be looked at
+        for encoding in _ENCODINGS:
+            header = _tried(path, mapping, encoding)
+            if encoding in mapping.format.encodings and mapping.knows(header):
+                return encoding, lines
             if header and (hint := _fitting(header)):
                 raise InputRefused(refused.fact, hint) from None
         raise
@@ -109,7 +113,7 @@ def _encoding(path: Path, mapping: Mapping) -> tuple[str, int]:
 def _tried(path: Path, mapping: Mapping, encoding: str) -> list[str]:
     try:
         return _header(path, mapping, encoding)
-    except (InputRefused, UnicodeDecodeError):
+    except InputRefused:
         return []
 
 
@@ -152,8 +156,9 @@ def _not_utf8(path: Path, line: int) -> InputRefused:
     return _NotUtf8(f"{path}:{line}: is not UTF-8 text", 'save the file as "CSV UTF-8"')
 
 
-def _text(path: Path, encoding: str) -> TextIO:
-    return io.TextIOWrapper(_open(path), encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+def _text(path: Path, encoding: str, errors: str = "strict") -> TextIO:
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+    return io.TextIOWrapper(_open(path), encoding=encoding, errors=errors, newline="")
 
 
 def in_utf8(file: OrderFile, folder: Path) -> OrderFile:
@@ -197,9 +202,10 @@ def _cells(text: TextIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
         begins = reader.line_num + 1
 
 
-def _header(path: Path, mapping: Mapping, encoding: str = "utf-8") -> list[str]:
+def _header(path: Path, mapping: Mapping, encoding: str) -> list[str]:
     try:
-        with _text(path, encoding) as text:
+        # Only the header counts here: damaged cells further down are refused where they are, by their own line.
+        with _text(path, encoding, errors="replace") as text:
             return next(_cells(text, mapping))[1]
     except StopIteration:
         raise InputRefused(f"{path}: holds blank lines only", "export the orders again") from None
