@@ -47,10 +47,13 @@ def account(found: Reconciliation, settings: Settings) -> str:
     for row in quality.reasons(found).itertuples():
         lines.append((f"{row.rows:,}", f"{row.money:,.2f}", f"  {row.reason}: {row.meaning}"))
     table = "\n".join(f"{rows:>12}  {money:>18}  {words}".rstrip() for rows, money, words in lines)
-    return (
+    told = (
         f"{table}\n\n{found.orders_kept:,} orders kept, {found.orders_without_customer:,} of them without a customer; "
         f"{found.customers:,} customers; {found.first_order} to {found.last_order}."
     )
+    if found.orders_linked:
+        told += f"\n{found.orders_linked:,} orders of guests are a known customer's, by the same e-mail or telephone."
+    return told + (f"\nNo customer pages: {found.no_buyer}." if found.no_buyer else "")
 
 
 class Book(ValueBook):
