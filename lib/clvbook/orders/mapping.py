@@ -7,7 +7,7 @@ import difflib
 import unicodedata
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -63,6 +63,8 @@ class Details(_Strict):
 
 class Mapping(_Strict):
     """One platform's export. `columns` lists, for each canonical column, the names it goes by, best first."""
+
+    shelf: ClassVar[Any] = SHIPPED
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
@@ -143,13 +145,12 @@ def fold(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).casefold().replace("\ufeff", "").split())
 
 
-def load_mapping(name: str) -> Mapping:
+def load_mapping(name: str, *, kind: type[Mapping] = Mapping) -> Mapping:
     """Read a mapping: a shipped name such as `canonical`, or a path to a YAML file, counted from `home()`.
 
     Errors: BadParameters where it is not there, is no YAML, or holds an unknown key or status.
     """
-    as_path = name.endswith((".yml", ".yaml")) or "/" in name
-    source = home() / Path(name).expanduser() if as_path else SHIPPED / f"{name}.yml"
+    source = own_file(name) or SHIPPED / kind.shelf / f"{name}.yml"
     try:
         values = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as error:
@@ -163,13 +164,18 @@ def load_mapping(name: str) -> Mapping:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadParameters(f"mapping {name}: is not YAML: {error}", "copy one of orders/mappings/*.yml") from None
     try:
-        return Mapping(**values) if isinstance(values, dict) else Mapping.model_validate(values)
+        return kind(**values) if isinstance(values, dict) else kind.model_validate(values)
     except (ValidationError, TypeError) as error:
         faults = error.errors() if isinstance(error, ValidationError) else [{"loc": (), "msg": str(error)}]
         told = [f"  {'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in faults]
         raise BadParameters(
             "\n".join([f"mapping {name}: {len(told)} faults:", *told]), "copy one of orders/mappings/*.yml"
         ) from None
+
+
+def own_file(name: str) -> Path | None:
+    """The file of a mapping that is named by its path; None where a shipped one is named."""
+    return home() / Path(name).expanduser() if name.endswith((".yml", ".yaml")) or "/" in name else None
 
 
 def shipped() -> list[str]:

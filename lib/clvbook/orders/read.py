@@ -82,12 +82,13 @@ def read_orders(
     also where the engine's count of rows is not the file's own.
     """
     with opened(con, order_files(con, settings)) as paths:
-        return _read(con, load_mapping(settings.mapping), paths, shape)
+        return read_files(con, load_mapping(settings.mapping), paths, shape)
 
 
-def _read(
-    con: ibis.BaseBackend, mapping: Mapping, paths: list[Path], shape: Callable[[Table, Mapping], Table] | None
+def read_files(
+    con: ibis.BaseBackend, mapping: Mapping, paths: list[Path], shape: Callable[[Table, Mapping], Table] | None = None
 ) -> RawOrders:
+    """Store every row of files of one mapping; see `read_orders`."""
     looked = [look(path, mapping) for path in paths]
     if details := [file for file in looked if file.is_details]:
         looked = [file for file in looked if not file.is_details]
