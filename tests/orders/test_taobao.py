@@ -10,13 +10,13 @@ from clvbook.errors import InputRefused
 from clvbook.orders import clean_orders
 
 # The header of 2017: 46 columns, five of them with a space at their end
-HEADER = (
+HEADER = (  # noqa: SIM905
     "订单编号,买家会员名,买家支付宝账号,买家应付货款,买家应付邮费,买家支付积分,总金额,返点积分,买家实际支付金额,"
     "买家实际支付积分,订单状态,买家留言,收货人姓名,收货地址 ,运送方式,联系电话 ,联系手机,订单创建时间,订单付款时间 ,"
     "宝贝标题 ,宝贝种类 ,物流单号 ,物流公司,订单备注,宝贝总数量,店铺Id,店铺名称,订单关闭原因,卖家服务费,买家服务费,"
     "发票抬头,是否手机订单,分阶段订单信息,特权订金订单id,是否上传合同照片,是否上传小票,是否代付,定金排名,修改后的sku,"
     "修改后的收货地址,异常信息,天猫卡券抵扣,集分宝抵扣,是否是O2O交易,退款金额,预约门店"
-).split(",")  # noqa: SIM905
+).split(",")
 # The later one: payment number and details, acknowledgement, pay-out, and the main order's number at the end
 LATER = [*HEADER[:3], "支付单号", "支付详情", *HEADER[3:], "确认收货时间", "打款商家金额", "是否信用购", "主订单编号"]
 DETAILS = "订单编号,标题,价格,购买数量,外部系统编号,商品属性,套餐信息,备注,订单状态,商家编码".split(",")  # noqa: SIM905
@@ -95,7 +95,8 @@ def test_an_order_is_read_whole_in_each_encoding_and_under_each_header(taobao, e
 
 AMOUNTS = {
     "140.48": "140.48", "￥140.48": "140.48", "¥140.48": "140.48", "140.48元": "140.48", "0.10 元": "0.1",
-    "￥1,234.00": "1234", "￥1，234.00": "1234", "１２３．５０元": "123.5", " ￥ 12 元 ": "12", "12,345,678": "12345678",
+    "￥1,234.00": "1234", "￥1，234.00": "1234", "１２３．５０元": "123.5", " ￥ 12 元 ": "12",
+    "12,345,678": "12345678",
     "RMB 7": "7", "1,23": None, "12元整": None, "￥": None, "1e5": None, "": None, "￥￥1": None,
 }  # fmt: skip
 
@@ -152,7 +153,8 @@ STATUSES = [
     ("WAIT_BUYER_PAY", "", "unpaid"), ("WAIT_SELLER_SEND_GOODS", "x", "paid"),
     ("WAIT_BUYER_CONFIRM_GOODS", "x", "shipped"), ("TRADE_BUYER_SIGNED", "x", "shipped"),
     ("trade_finished", "x", "completed"), ("TRADE_CLOSED", "x", "closed_refunded"),
-    ("TRADE_CLOSED_BY_TAOBAO", "", "closed_unpaid"), ("ＴＲＡＤＥ＿ＦＩＮＩＳＨＥＤ", "x", "completed"), ("", "", "unpaid"),
+    ("TRADE_CLOSED_BY_TAOBAO", "", "closed_unpaid"), ("ＴＲＡＤＥ＿ＦＩＮＩＳＨＥＤ", "x", "completed"),
+    ("", "", "unpaid"),
 ]  # fmt: skip
 
 
