@@ -5,7 +5,9 @@ import zipfile
 import pytest
 from click.testing import CliRunner
 
+from clvbook.book import open_book
 from clvbook.cli import main
+from clvbook.errors import BadParameters
 from clvbook.settings import load_settings
 
 ROWS = (
@@ -134,3 +136,21 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(shop):
     assert done.exit_code == 2
     assert "geheim" not in done.output
     assert list((shop / "params").iterdir()) == []
+
+
+def test_a_mapping_of_the_shops_own_that_changes_is_read_anew(shop):
+    text = "name: own\ntitle: own\nlevel: order\nrow: one row is one order\nrequired: [order_id, paid_at, paid]\n"
+    text += "columns: {order_id: [order_id], customer_id: [customer_id], paid_at: [paid_at], paid: [paid]}\n"
+    own = shop / "data" / "own.yml"
+    own.write_text(text + "times: ['%Y-%m-%d']\n")
+    assert init("own", "--from", "data/own.yml", "data/my/orders202609.csv").exit_code == 0
+    settings = load_settings(shop / "params" / "own.yml", {"month": "2026-10"})
+    assert settings.mapping == "data/own.yml"
+    before = open_book(settings)
+    assert (before.files, before.reconciliation.orders_kept) == (1, 1)
+    own.write_text(text + "times: ['%Y-%m-%d %H:%M:%S', '%Y-%m-%d']\n")
+    after = open_book(settings)
+    assert (after.files, after.reconciliation.orders_kept) == (1, 2)
+    with pytest.raises(BadParameters, match="No such file"):
+        open_book(settings.model_copy(update={"mapping": "data/nowhere.yml"}))
+    assert [entry["path"] for entry in after.inputs] == ["data/my/orders202609.csv", "data/own.yml"]

@@ -68,3 +68,8 @@ def test_a_mapping_put_beside_the_shipped_ones_is_known_by_name_and_by_its_colum
     wrong = call("clvbook init other --from online_retail data/corner/kiosk-2026-10.csv")
     assert wrong.exit_code == 3
     assert "the file fits kiosk: write --from kiosk" in wrong.stderr
+
+
+def test_the_page_names_what_a_mapping_can_say():
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name in mapping.Mapping.model_fields if f"`{name}`" not in page] == []

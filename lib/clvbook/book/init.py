@@ -20,6 +20,7 @@ from clvbook.errors import BadParameters, InputRefused
 from clvbook.orders import Reconciliation, clean_orders, last_complete_month, read_orders
 from clvbook.orders.containers import opened
 from clvbook.orders.database import order_files
+from clvbook.orders.mapping import own_file
 from clvbook.orders.recognise import Recognition, recognise_files
 from clvbook.settings import Settings, find_files, home, make_settings
 
@@ -109,7 +110,7 @@ def draft(
     settings = make_settings({**given, "orders": files}, source="clvbook init")
     if _params(name).exists():
         raise _taken(_params(name))
-    platform = _from_home(platform) if platform and _is_path(platform) else platform
+    platform = _from_home(platform) if platform and own_file(platform) else platform
     con = connect(settings)
     with opened(con, order_files(con, settings)) as paths:
         recognition = recognise_files(paths, platform=platform)
@@ -163,10 +164,6 @@ def _from_home(location: str) -> str:
     base = Path(os.path.normpath(home().absolute()))
     path = Path(os.path.normpath(base / Path(location).expanduser()))
     return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
-
-
-def _is_path(platform: str) -> bool:
-    return "/" in platform or platform.endswith((".yml", ".yaml"))
 
 
 def _params(name: str) -> Path:

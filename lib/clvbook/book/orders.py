@@ -16,6 +16,7 @@ from clvbook.engine import connect
 from clvbook.errors import InputRefused, NotComputable
 from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, load_mapping, quality
 from clvbook.orders.database import order_files
+from clvbook.orders.mapping import own_file
 from clvbook.settings import Settings, home, is_database, month_end
 
 # What the cleaned orders depend on, beside the files
@@ -32,9 +33,13 @@ class OrdersBook:
             {"path": _shown(path, named), "sha256": digest(path), "bytes": path.stat().st_size}
             for path, named in order_files(self.con, settings).items()
         ]
+        self.files = len(self.inputs)
+        mapping = load_mapping(settings.mapping)
+        if own := own_file(settings.mapping):  # the shop's own mapping may change as its orders do
+            self.inputs.append({"path": _shown(own, str(own)), "sha256": digest(own), "bytes": own.stat().st_size})
         content = {
             "inputs": self.inputs,
-            "salt": identity.fingerprint(load_mapping(settings.mapping), settings),
+            "salt": identity.fingerprint(mapping, settings),
             **settings.model_dump(include=CLEANING),
         }
         self._shelf = Cache(self.con, settings.shop, content)
