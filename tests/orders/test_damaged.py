@@ -21,8 +21,10 @@ from clvbook.orders import clean_orders
 from clvbook.settings import Settings
 
 CASES = int(os.environ.get("CLVBOOK_FUZZ_CASES", "60"))
-NAMES = "订单编号,买家会员名,总金额,买家实际支付金额,订单状态,收货地址 ,订单创建时间,"
+NAMES = (
+    "订单编号,买家会员名,总金额,买家实际支付金额,订单状态,收货地址 ,订单创建时间,"
     "订单付款时间 ,宝贝总数量,订单备注,退款金额"
+)
 NUMBERS = ['="351500000000000001"', "351500000000000002", "'351500000000000003", "3.515E+18", ""]
 BUYERS = ["小鱼", "t***n", "", '=HYPERLINK("x")', "<script>", "'; DROP TABLE x", "\u202egnp.x", "𠮷", "x" * 3000]
 MONEY = ["12.00", "￥1,234.00", "１２元", "0", "-3", "", "1e9", "12元元", "999999999999999"]
