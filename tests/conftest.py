@@ -6,6 +6,14 @@ import shutil
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _salt():
+    """Tests hash with a salt of their own and leave none in the home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLVBOOK_SALT", "the salt of the tests")
+        yield
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """Headless Chromium; where there is none a test is skipped, in CI it fails."""

@@ -1,4 +1,4 @@
-"""The commands: run, check, simulate. A thin wrapper: it reads words, calls one function, prints what came of it.
+"""The commands: run, check, init, simulate. A thin wrapper: it reads words, calls one function, prints what came of it.
 
 stdout carries the result (the last line of `run` is one JSON object), stderr the progress and the errors.
 """
@@ -97,6 +97,23 @@ def check(params, sets, as_json) -> None:
 
         found = book.check_orders(settings)
     click.echo(json.dumps(found.as_numbers(), ensure_ascii=False) if as_json else book.account(found, settings))
+
+
+@main.command()
+@click.argument("name")
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.option("--from", "platform", metavar="PLATFORM", help="Whose export it is; default: the one that fits.")
+@sets
+def init(name, files, platform, sets) -> None:
+    """Look at order files, say what is recognised, and write params/NAME.yml; it overwrites nothing."""
+    with _told():
+        from clvbook import book
+
+        files, platform = [_from_here(each) for each in files], _from_here(platform) if platform else None
+        draft = book.draft(name, files=files, platform=platform, given=_overrides(sets))
+        click.echo(f"{draft.recognition}\n")
+        click.echo(f"{book.account(draft.found, draft.settings)}\n")
+        click.echo(f"written: {draft.write()}")
 
 
 @main.command()

@@ -43,6 +43,31 @@ def _timezone(name: str) -> str:
     return name
 
 
+def is_database(location: str) -> bool:
+    """Whether `location` is the address of a database rather than of a file."""
+    return location.lower().startswith(("postgresql://", "postgres://"))
+
+
+def hide_password(location: str) -> str:
+    """A database address as it may be shown: whatever may be a password is ***."""
+    shown = re.sub(r"(?s)^(\w+://[^:/@?]*):.*@", r"\1:***@", location)
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|key)[^=&]*=)[^&]*", r"\1***", shown)
+
+
+def _locations(given: str | list[str]) -> str | list[str]:
+    for location in filter(is_database, [given] if isinstance(given, str) else given):
+        if hide_password(location) != location:
+            raise ValueError("holds a password; take it out, and set CLVBOOK_PASSWORD or PGPASSWORD where it runs")
+    return given
+
+
+def _identity(given: str | list[str] | None) -> str | list[str] | None:
+    names = [given] if isinstance(given, str) else given
+    if names is not None and (not names or not set(names) <= {"customer_id", "email", "phone"}):
+        raise ValueError("names the customer by no known column; write customer_id, email, phone, or a list of them")
+    return given
+
+
 Month = Annotated[str, AfterValidator(_month)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -53,9 +78,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     shop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name; the folder under reports/")
-    orders: str | list[str] = Field(description="order file or files; CSV, CSV.gz or Parquet; * matches several")
+    orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
+        description="order file or files; CSV, CSV.gz or Parquet; * matches several"
+    )
+    orders_query: str | None = Field(
+        None, description="SELECT that gives the orders; for a database address that names no table"
+    )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
+    identity: Annotated[str | list[str] | None, AfterValidator(_identity)] = Field(
+        None, description="what names the customer: customer_id, email, phone, or a list, best first; default: mapping"
+    )
     month: Month | None = Field(None, description="report month YYYY-MM; default: last month complete in the data")
     data_through: Day | None = Field(None, description="last day the export covers; default: the last order's day")
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
@@ -73,8 +106,20 @@ class Settings(BaseModel):
     seed: int = Field(1, ge=0, description="start of every random draw: the same seed, the same page")
     min_customers: int = Field(200, ge=1, description="customers below which no model is fitted")
     min_repeat_customers: int = Field(50, ge=2, description="repeat customers below which no model is fitted")
+    unidentified_limit: float = Field(
+        0.10, ge=0, le=1, description="share of orders without a customer above which customer pages carry a warning"
+    )
     non_product: list[str] | None = Field(
         None, description="item codes that are no product (postage, fees); default: the mapping's list"
+    )
+    fake_words: list[str] | None = Field(
+        None, description="words in the shop's remark that mark a fake order; default: the mapping's list"
+    )
+    price_floor: float | None = Field(
+        None, gt=0, description="paid less than this, in the currency, and more than 0: a fake order; not set: none is"
+    )
+    fake_customers_per_address: int | None = Field(
+        None, ge=2, description="customers from which on all orders to one address are fake; not set: none are"
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
@@ -137,6 +182,12 @@ def home() -> Path:
     return here
 
 
+def _by_number(path: Path) -> list[tuple[bool, int, str]]:
+    """A file's place among others by the numbers in its name, as people count them: 9 before 10, 10 before 10 (1)."""
+    parts = re.split(r"(\d+)", path.stem)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts] + [(True, 0, path.name)]
+
+
 def find_files(pattern: str) -> list[Path]:
     """The files a location names: a path or glob from `home()`, or package://name/inside for a file of a package."""
     if pattern.startswith("package://"):
@@ -148,7 +199,7 @@ def find_files(pattern: str) -> list[Path]:
     else:
         path = home() / Path(pattern).expanduser()
         globbed = any(c in path.name for c in "*?[") and not path.exists()
-        found = sorted(path.parent.glob(path.name)) if globbed else [path]
+        found = sorted(path.parent.glob(path.name), key=_by_number) if globbed else [path]
     found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(
@@ -183,7 +234,10 @@ def _fault(entry: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> s
             return f"{where}: {name} is missing ({Settings.model_fields[name].description})"
         case _:
             said = entry["msg"].removeprefix("Value error, ")
-            return f"{where}: {name}: {entry['input']!r}: {said}"
+            shown = repr(entry["input"])
+            if name == "orders":
+                shown = re.sub(r"\w+://[^'\"]*", lambda found: hide_password(found[0]), shown)
+            return f"{where}: {name}: {shown}: {said}"
 
 
 class _Loader(yaml.SafeLoader):

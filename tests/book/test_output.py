@@ -9,7 +9,7 @@ import pytest
 from clvbook.book import output
 from clvbook.errors import NotComputable
 
-HOSTILE = ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", " =1", "plain", None, '"quoted", 中文']
+HOSTILE = ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1", " =1", "＝1", "\u3000＠x", "plain", None, '"quoted", 中文']
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def test_a_table_is_written_twice_and_no_formula_reaches_a_spreadsheet(folder):
     raw = (folder / "people.csv").read_bytes()
     assert raw.startswith(b"\xef\xbb\xbf")
     written = pd.read_csv(folder / "people.csv", keep_default_na=False)
-    assert [text[:1] for text in written.who[:6]] == ["'"] * 6
-    assert list(written.who[6:]) == ["plain", "", '"quoted", 中文']
+    assert [text[:1] for text in written.who[:8]] == ["'"] * 8
+    assert list(written.who[8:]) == ["plain", "", '"quoted", 中文']
     assert (written.value == -1.5).all()  # a negative number is no formula
     kept = pd.read_parquet(folder / "people.parquet")
     assert [None if pd.isna(text) else text for text in kept.who] == HOSTILE

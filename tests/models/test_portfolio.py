@@ -170,6 +170,13 @@ def test_customers_who_spend_the_same_do_not_scatter(table):
     np.testing.assert_allclose(found.high, found.low, rtol=1e-6)
 
 
+def test_of_many_groups_the_largest_keep_their_name(table):
+    frame = pd.DataFrame({"source": ["a"] * 3 + ["b"] * 3 + ["c", "d", "e"]})
+    found = portfolio.largest(table(frame), by="source", most=3).to_pandas().source.value_counts().to_dict()
+    assert found == {"a": 3, "b": 3, "c": 1, "all others": 2}
+    assert set(portfolio.largest(table(frame), by="source").to_pandas().source) == set("abcde")
+
+
 def test_correlation_is_that_of_scipy(table):
     rng = np.random.default_rng(3)
     frequency = rng.poisson(1.5, 400)

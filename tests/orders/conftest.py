@@ -36,6 +36,12 @@ def settings():
     return lambda orders, **more: Settings(shop="t", orders=orders, **more)
 
 
+@pytest.fixture(scope="module")
+def module_settings():
+    """As `settings`, for what a module of tests reads once."""
+    return lambda orders, **more: Settings(shop="t", orders=orders, **more)
+
+
 @pytest.fixture
 def clean(write, settings):
     """Clean an order file given as text: `clean(text, mapping=...)`."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clvbook.errors import NotComputable
 from clvbook.orders import quality
 from clvbook.orders.reconcile import Reconciliation
 
@@ -98,8 +99,27 @@ def test_reasons_stand_most_first_with_their_meaning(reconciliation):
 def test_support_names_each_requirement_that_is_not_met():
     has = {
         "customers": 1000, "repeat_customers": 49, "three_or_more": 5, "days": 400, "days_since_last": 3,
-        "identified_share": 0.95, "min_customers": 200, "min_repeat_customers": 50, "horizon_days": 365,
+        "identified_share": 0.95, "unidentified_limit": 0.1, "min_customers": 200, "min_repeat_customers": 50,
+        "horizon_days": 365,
     }  # fmt: skip
     frame = quality.support(**has).set_index("question")
     assert frame.index[~frame.enough].tolist() == ["Enough who came back"]
     assert quality.support(**{**has, "repeat_customers": 50}).enough.all()
+
+
+def test_headline_figures_with_and_without_what_was_set_aside_as_fake():
+    orders = orders_on([0, 1, 2, 9], ["a", "a", "b", None])
+    flagged = orders_on([2, 3, 30], ["b", "fake", "late"])
+    frame = quality.with_flagged(orders, flagged, as_of=START + timedelta(days=20)).set_index("version")
+    assert list(frame.index) == ["as reported", "with the flagged orders"]
+    reported, both = frame.loc["as reported"], frame.loc["with the flagged orders"]
+    one = float(orders.net.sum().to_pandas()) / 4
+    assert (reported.orders, reported.net, reported["mean"], reported.customers, reported.repeat_rate) == (
+        4, 4 * one, one, 2, 0.5,
+    )  # fmt: skip
+    # the day on which b also bought is one purchase; what comes after the month's end has not happened
+    assert (both.orders, both.net, both.customers, both.repeat_rate) == (6, 6 * one, 3, 1 / 3)
+    none = quality.with_flagged(orders, flagged.filter(flagged.customer_id == "nobody"), as_of=START)
+    assert none == NotComputable("no order was set aside as fake")
+    nameless = quality.with_flagged(orders_on([0], [None]), flagged, as_of=START + timedelta(days=3))
+    assert nameless.repeat_rate[0] == NotComputable("no order names its customer")

@@ -124,7 +124,7 @@ def test_names_with_the_marks_of_a_pattern_are_names_where_a_pattern_finds_them(
 
 
 def test_files_that_are_none_are_refused(tmp_path, settings, write):
-    made = settings(write("a", "orders.xlsx"))
+    made = settings(write("a", "orders.pdf"))
     with pytest.raises(InputRefused, match=r"is none of \.csv"):
         read_orders(connect(made), made)
     with pytest.raises(BadParameters, match="0 files found"):

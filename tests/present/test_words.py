@@ -17,7 +17,7 @@ from clvbook.present.words import DASH, MINUS, SPACE
 
 REASON = NotComputable("not enough data: 3 buyers of 1,000 sends")
 FORMS = {
-    "text": words.text, "number": words.number, "money": words.money_in("CNY"),
+    "text": words.text, "name": words.name, "number": words.number, "money": words.money_in("CNY"),
     "short_money": words.short_money_in("CNY"), "short_number": words.short_number,
     "percent": words.percent, "points": words.points, "days": words.days,
     "day": words.day, "month": words.month, "count": lambda value: words.count(value, "customer"),
@@ -173,3 +173,9 @@ def test_text_of_any_string_can_stand_in_xml(value):
     # XML 1.0, section 2.2: what a document may hold
     held = r"[\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]*"
     assert re.fullmatch(held, words.text(value))
+
+
+def test_a_name_out_of_the_data_is_cut_and_turns_no_line_around():
+    assert words.name("tmall") == "tmall"
+    assert words.name("x" * (1 << 20)) == "x" * 39 + "…"
+    assert words.name("a\u202eb\u200fc\u061cd\u2066") == "a b c d"

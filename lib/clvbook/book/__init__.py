@@ -11,10 +11,13 @@ import ibis
 import pandas as pd
 
 from clvbook.book import output
+from clvbook.book.init import Draft, draft
 from clvbook.book.orders import open_engine
 from clvbook.book.value import ValueBook
 from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
+
+__all__ = ["Book", "Draft", "account", "check_orders", "draft", "open_book"]
 
 
 def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
@@ -54,10 +57,13 @@ def account(found: Reconciliation, settings: Settings) -> str:
     for row in quality.reasons(found).itertuples():
         lines.append((f"{row.rows:,}", f"{row.money:,.2f}", f"  {row.reason}: {row.meaning}"))
     table = "\n".join(f"{rows:>12}  {money:>18}  {words}".rstrip() for rows, money, words in lines)
-    return (
+    told = (
         f"{table}\n\n{found.orders_kept:,} orders kept, {found.orders_without_customer:,} of them without a customer; "
         f"{found.customers:,} customers; {found.first_order} to {found.last_order}."
     )
+    if found.orders_linked:
+        told += f"\n{found.orders_linked:,} orders of guests are a known customer's, by the same e-mail or telephone."
+    return told + (f"\nNo customer pages: {found.no_buyer}." if found.no_buyer else "")
 
 
 class Book(ValueBook):
@@ -75,6 +81,7 @@ class Book(ValueBook):
     def prepare(self) -> None:
         """Compute the shared tables, so that notebooks find them."""
         self.set_aside  # noqa: B018
+        self.with_flagged  # noqa: B018
         self.scores  # noqa: B018
 
     def save_table(self, name: str, table: ibis.Table | pd.DataFrame) -> None:

@@ -13,11 +13,15 @@ from ibis import _
 from clvbook import customers as people
 from clvbook.book.cache import Cache, digest
 from clvbook.engine import connect
-from clvbook.errors import InputRefused
-from clvbook.orders import Reconciliation, clean_orders, last_complete_month, quality
-from clvbook.settings import Settings, home, month_end
+from clvbook.errors import InputRefused, NotComputable
+from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, load_mapping, quality
+from clvbook.orders.database import order_files
+from clvbook.orders.mapping import own_file
+from clvbook.settings import Settings, home, is_database, month_end
 
-CLEANING = {"mapping", "data_through", "timezone", "currency", "non_product"}  # what the cleaned orders depend on
+# What the cleaned orders depend on, beside the files
+CLEANING = {"mapping", "identity", "data_through", "timezone", "currency", "non_product"}
+CLEANING |= {"fake_words", "price_floor", "fake_customers_per_address"}
 
 
 def open_engine(settings: Settings) -> ibis.BaseBackend:
@@ -33,11 +37,16 @@ class OrdersBook:
     def __init__(self, settings: Settings) -> None:
         self.con = open_engine(settings)
         self.inputs = [
-            {"path": _shown(path), "sha256": digest(path), "bytes": path.stat().st_size}
-            for path in settings.order_files
+            {"path": _shown(path, named), "sha256": digest(path), "bytes": path.stat().st_size}
+            for path, named in order_files(self.con, settings).items()
         ]
+        self.files = len(self.inputs)
+        mapping = load_mapping(settings.mapping)
+        if own := own_file(settings.mapping):  # the shop's own mapping may change as its orders do
+            self.inputs.append({"path": _shown(own, str(own)), "sha256": digest(own), "bytes": own.stat().st_size})
         content = {
             "inputs": self.inputs,
+            "salt": identity.fingerprint(mapping, settings),
             **settings.model_dump(include=CLEANING),
         }
         self._shelf = Cache(self.con, settings.shop, content)
@@ -80,6 +89,12 @@ class OrdersBook:
     def set_aside(self) -> ibis.Table:
         """Every row set aside, with its reason, file and line."""
         return self._shelf.table("set_aside", lambda: self._cleaned.set_aside)
+
+    @cached_property
+    def with_flagged(self) -> pd.DataFrame | NotComputable:
+        """The headline figures with and without the orders set aside as fake; see `quality.with_flagged`."""
+        flagged = self._shelf.table("flagged", lambda: self._cleaned.flagged)
+        return quality.with_flagged(self.orders, flagged, as_of=self.as_of)
 
     @cached_property
     def _cleaned(self):
@@ -147,6 +162,7 @@ class OrdersBook:
             days=len(self.daily),
             days_since_last=int((self.daily.day.max() - self.daily[self.daily.orders > 0].day.max()).days),
             identified_share=self.identified_share,
+            unidentified_limit=self.settings.unidentified_limit,
             min_customers=self.settings.min_customers,
             min_repeat_customers=self.settings.min_repeat_customers,
             horizon_days=self.settings.horizon_days,
@@ -172,6 +188,8 @@ class OrdersBook:
         return Cache(self.con, self.settings.shop, {"orders": self._shelf.folder.name, "month": self.month})
 
 
-def _shown(path: Path) -> str:
-    """A path as manifests print it: from the project's folder, else the name alone; never this machine's folders."""
+def _shown(path: Path, named: str) -> str:
+    """An input as manifests print it: a database's address; a path from the project's folder, else the name alone."""
+    if is_database(named):
+        return named
     return str(path.relative_to(home())) if path.is_relative_to(home()) else path.name

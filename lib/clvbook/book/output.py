@@ -22,7 +22,7 @@ from clvbook.errors import NotComputable
 
 FOLDER = "CLVBOOK_TABLES"  # set by a run; unset in JupyterLab and under plain papermill
 END_MARK = "application/vnd.clvbook.end+json"
-FORMULA = r"^\s*[=+\-@\t\r]"  # what a spreadsheet would run
+FORMULA = r"^[\s\p{Z}]*[=+\-@\t\r＝＋－＠]"  # what a spreadsheet would run; full-width signs too
 
 
 @dataclass(frozen=True)

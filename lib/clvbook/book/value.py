@@ -39,6 +39,8 @@ class ValueBook(OrdersBook):
         return self._fit_spend(self.customers) if self.model else self.model
 
     def _fit(self, cells: pd.DataFrame) -> BetaGeoFitter | NotComputable:
+        if self.reconciliation.no_buyer:
+            return NotComputable(self.reconciliation.no_buyer)
         customers, repeat = cells.weight.sum(), cells.weight[cells.frequency > 0].sum()
         for noun, has, needs in [
             ("customers", customers, self.settings.min_customers),
@@ -213,7 +215,10 @@ class ValueBook(OrdersBook):
         if not self.customers.filter(_.source.notnull()).count().to_pandas():
             return NotComputable("the orders have no column that says where a customer came from (source)")
         return _with(
-            self.newcomers, lambda table: portfolio.worth(table, by="source", confidence=self.settings.confidence)
+            self.newcomers,
+            lambda table: portfolio.worth(
+                portfolio.largest(table, by="source"), by="source", confidence=self.settings.confidence
+            ),
         )
 
     @cached_property

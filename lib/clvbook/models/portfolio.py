@@ -128,6 +128,13 @@ def concentration(known: ibis.Table, *, points: int = 20) -> pd.DataFrame | NotC
     return (sums / sums.iloc[-1]).assign(customers=np.arange(points + 1) / points)[["customers", "past", "later"]]
 
 
+def largest(newcomers: ibis.Table, *, by: str, most: int = 20) -> ibis.Table:
+    """The same rows, with every group but the `most` that have most customers called "all others"."""
+    groups = newcomers.group_by(by).aggregate(size=_.count()).order_by(_.size.desc(), by).limit(most).select(by)
+    known = newcomers[by].isin(groups[by])
+    return newcomers.mutate(**{by: ibis.ifelse(known, newcomers[by], "all others")})
+
+
 def worth(newcomers: ibis.Table, *, by: str, confidence: float) -> pd.DataFrame | NotComputable:
     """What the first days of a new customer bring, by group: `by`, customers, first_amount, repeat_rate, so_far, rest,
     value, low, high. Means a customer, in currency: so_far has come, rest is expected, value is their sum.

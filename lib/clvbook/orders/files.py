@@ -7,7 +7,9 @@ import codecs
 import csv
 import gzip
 import io
+import os
 import re
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -18,12 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clvbook.errors import InputRefused
-from clvbook.orders.mapping import Mapping, load_mapping, nearest, recognise, shipped
+from clvbook.orders.containers import CONTAINERS
+from clvbook.orders.mapping import Details, Mapping, load_mapping, nearest, recognise, shipped
 
 LONGEST_LINE = 4 << 20
 SPACES = r"[ \t\r\n\f\v]"
 _KINDS = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet")
 _MOST_COLUMNS = 4096
+_CHUNK = 1 << 20
+_ENCODINGS = ("gb18030",)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class OrderFile:
     """One file: its header, where the canonical columns stand in it, its rows, and where lines and rows part.
 
     shifts: (row, shift) from that 0-based row on, the row begins on line row + shift; in Parquet rows count from 1.
+    text: the same in UTF-8, where the file itself is in another encoding. is_details: its rows are the lines of orders
+    that stand in other files.
     """
 
     path: Path
@@ -38,6 +45,9 @@ class OrderFile:
     found: dict[str, int]
     rows: int
     shifts: list[tuple[int, int]] = field(default_factory=lambda: [(0, 2)])
+    encoding: str = "utf-8"
+    text: Path | None = None
+    is_details: bool = False
 
     @property
     def is_parquet(self) -> bool:
@@ -46,8 +56,8 @@ class OrderFile:
 
     @property
     def is_gzip(self) -> bool:
-        """Whether the text is compressed."""
-        return self.path.name.lower().endswith(".gz")
+        """Whether the text that the engine reads is compressed."""
+        return not self.text and self.path.name.lower().endswith(".gz")
 
 
 def look(path: Path, mapping: Mapping) -> OrderFile:
@@ -55,15 +65,16 @@ def look(path: Path, mapping: Mapping) -> OrderFile:
     if path.is_dir():
         raise InputRefused(f"{path}: is a folder", f"name its files, such as {path.name}/*.csv")
     if not path.name.lower().endswith(_KINDS):
-        raise InputRefused(f"{path}: is none of {', '.join(_KINDS)}", "export the orders as CSV (UTF-8)")
+        raise InputRefused(f"{path}: is none of {', '.join((*_KINDS, *CONTAINERS))}", "export the orders as CSV")
     try:
         if path.name.lower().endswith(".parquet"):
             parquet = pq.ParquetFile(path)
             file = OrderFile(path, parquet.schema_arrow.names, {}, parquet.metadata.num_rows, [(0, 1)])
         else:
-            lines = _check_bytes(path)
-            file = OrderFile(path, _header(path, mapping), {}, lines - 1)
-        file = replace(file, found=_recognised(file, mapping))
+            encoding, lines = _encoding(path, mapping)
+            file = OrderFile(path, _header(path, mapping, encoding), {}, lines - 1, encoding=encoding)
+        details = mapping.is_details(file.header)
+        file = replace(file, found=_recognised(file, mapping.details if details else mapping), is_details=details)
         if mapping.format.delimiter == "whitespace" and not file.is_parquet:
             file = recounted(file, mapping)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
@@ -81,9 +92,39 @@ def _open(path: Path) -> BinaryIO:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
-def _check_bytes(path: Path) -> int:
-    """Lines of the file; refuses what is empty, is not UTF-8, or holds a NUL, with the line."""
-    lines, end, decoder = 0, True, codecs.getincrementaldecoder("utf-8")()
+def _encoding(path: Path, mapping: Mapping) -> tuple[str, int]:
+    """The encoding of the text and its lines: UTF-8, else the one in which the mapping knows the header.
+
+    Nearly any bytes can be read as GB18030: only a header that makes sense shows that it is meant.
+    """
+    try:
+        return "utf-8", _check_bytes(path)
+    except _NotUtf8 as refused:
+        lines = _check_bytes(path, strict=False)  # no line is endless, so that the header can be looked at
+        for encoding in _ENCODINGS:
+            header = _tried(path, mapping, encoding)
+            if encoding in mapping.format.encodings and mapping.knows(header):
+                return encoding, lines
+            if header and (hint := _fitting(header)):
+                raise InputRefused(refused.fact, hint) from None
+        raise
+
+
+def _tried(path: Path, mapping: Mapping, encoding: str) -> list[str]:
+    try:
+        return _header(path, mapping, encoding)
+    except InputRefused:
+        return []
+
+
+class _NotUtf8(InputRefused):
+    """A file in another encoding, or a damaged one."""
+
+
+def _check_bytes(path: Path, *, strict: bool = True) -> int:
+    """Lines of the file; refuses what is empty, holds a NUL, or (`strict`) is not UTF-8, with the line."""
+    lines, end = 0, True
+    decoder = codecs.getincrementaldecoder("utf-8" if strict else "latin-1")()
     with _open(path) as stream:
         while chunk := stream.read(LONGEST_LINE):
             try:
@@ -112,11 +153,38 @@ def _check_bytes(path: Path) -> int:
 
 
 def _not_utf8(path: Path, line: int) -> InputRefused:
-    return InputRefused(f"{path}:{line}: is not UTF-8 text", 'save the file as "CSV UTF-8"')
+    return _NotUtf8(f"{path}:{line}: is not UTF-8 text", 'save the file as "CSV UTF-8"')
 
 
-def _text(path: Path) -> TextIO:
-    return io.TextIOWrapper(_open(path), encoding="utf-8-sig", newline="")
+def _text(path: Path, encoding: str, errors: str = "strict") -> TextIO:
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+    return io.TextIOWrapper(_open(path), encoding=encoding, errors=errors, newline="")
+
+
+def in_utf8(file: OrderFile, folder: Path) -> OrderFile:
+    """The file with a copy in UTF-8 in `folder`, where it is in another encoding; refused where a byte is none of it.
+
+    Memory does not grow with the file; the copy is as large as its text.
+    """
+    if file.encoding == "utf-8" or file.is_parquet:
+        return file
+    handle, name = tempfile.mkstemp(".csv", dir=folder)
+    decoder, lines = codecs.getincrementaldecoder(file.encoding)(), 0
+    os.close(handle)
+    with Path(name).open("wb") as copy, _open(file.path) as stream:
+        while True:
+            chunk = stream.read(_CHUNK)
+            try:
+                copy.write(decoder.decode(chunk, final=not chunk).encode())
+            except UnicodeError as error:
+                line = lines + 1 + chunk[: getattr(error, "start", 0)].count(b"\n")
+                raise InputRefused(
+                    f"{file.path}:{line}: is neither UTF-8 nor {file.encoding.upper()} text",
+                    "the file is damaged: export it again",
+                ) from None
+            if not chunk:
+                return replace(file, text=Path(name))
+            lines += chunk.count(b"\n")
 
 
 def _cells(text: TextIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
@@ -134,9 +202,10 @@ def _cells(text: TextIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
         begins = reader.line_num + 1
 
 
-def _header(path: Path, mapping: Mapping) -> list[str]:
+def _header(path: Path, mapping: Mapping, encoding: str) -> list[str]:
     try:
-        with _text(path) as text:
+        # Only the header counts here: damaged cells further down are refused where they are, by their own line.
+        with _text(path, encoding, errors="replace") as text:
             return next(_cells(text, mapping))[1]
     except StopIteration:
         raise InputRefused(f"{path}: holds blank lines only", "export the orders again") from None
@@ -148,7 +217,7 @@ def recounted(file: OrderFile, mapping: Mapping) -> OrderFile:
     """The file with its rows and the shifts from row to line as they are, read record by record."""
     rows, shifts, begins, width = 0, [], 0, len(file.header)
     try:
-        with _text(file.path) as text:
+        with _text(file.path, file.encoding) as text:
             records = _cells(text, mapping)
             next(records)
             for begins, cells in records:
@@ -169,7 +238,7 @@ def recounted(file: OrderFile, mapping: Mapping) -> OrderFile:
     return replace(file, rows=rows, shifts=shifts)
 
 
-def _recognised(file: OrderFile, mapping: Mapping) -> dict[str, int]:
+def _recognised(file: OrderFile, mapping: Mapping | Details) -> dict[str, int]:
     if len(file.header) > _MOST_COLUMNS:
         raise InputRefused(
             f"{file.path}: {len(file.header):,} columns; {_MOST_COLUMNS:,} are read", "is this the order export?"
@@ -196,7 +265,7 @@ def _fitting(header: list[str]) -> str | None:
     """A word on the shipped mapping that knows this header, or on its delimiter."""
     for name in shipped():
         mapping = load_mapping(name)
-        if set(mapping.required) <= set(recognise(mapping, header)[0]):
+        if mapping.knows(header):
             return f"the header is that of {mapping.title}: write `mapping: {name}`"
     if len(header) == 1 and (mark := next((mark for mark in ";\t|," if mark in header[0]), None)):
         return f"cells seem to be parted by {mark!r}: write `format: {{delimiter: {mark!r}}}` in the mapping"

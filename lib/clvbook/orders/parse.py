@@ -9,11 +9,13 @@ import ibis
 import ibis.expr.datatypes as dt
 from ibis.expr.types import BooleanValue, DecimalValue, StringValue, TimestampValue
 
-from clvbook.orders.mapping import FileFormat, Mapping
+from clvbook.orders.mapping import FileFormat, Mapping, fold
 from clvbook.orders.schema import MONEY
 
 _TOO_MUCH, _WIDE = 10**12, "decimal(38,4)"
 _EDGE, _EDGES = r"^[\s\p{Z}]|[\s\p{Z}]$", r"^[\s\p{Z}]+|[\s\p{Z}]+$"
+_FULL = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000\uffe5"
+_HALF = "".join(map(chr, range(0x21, 0x7F))) + " \u00a5"
 _OFFSET = r"\d:\d{2}(?::\d{2}(?:\.\d+)?)? *(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
 
 
@@ -32,6 +34,23 @@ def _clock(zone, instant):
     """What the clock of `zone` shows at an instant."""
 
 
+@ibis.udf.scalar.builtin
+def translate(text: str, signs: str, others: str) -> str:
+    """Each of `signs` in the text replaced by the one of `others` in the same place."""
+
+
+def narrow(text: StringValue) -> StringValue:
+    """Full-width letters, digits and signs as the usual ones, as NFKC has them; all other letters stay."""
+    return translate(text, _FULL, _HALF)
+
+
+def unmarked(text: StringValue) -> StringValue:
+    """A cell without the marks by which spreadsheets keep it text: ="123" and '123 are 123."""
+    number = text.re_replace(r"^'(\d+)$", r"\1")
+    formula = text.re_replace(r'(?s)^="(.*)"$', r"\1")
+    return ibis.cases((text.startswith("="), formula), (text.startswith("'"), number), else_=text)
+
+
 def stripped(text: StringValue) -> StringValue:
     """The text without the spaces around it, of whatever alphabet."""
     # Nearly all cells have none: looking is much cheaper than trimming.
@@ -39,15 +58,25 @@ def stripped(text: StringValue) -> StringValue:
 
 
 def filled(text: StringValue) -> StringValue:
-    """The text without the spaces around it; null where nothing is left."""
-    return stripped(text).nullif("")
+    """The text without the spaces and spreadsheet marks around it; null where nothing is left."""
+    return unmarked(stripped(text)).nullif("")
 
 
 def amount(text: StringValue, form: FileFormat) -> DecimalValue:
     """A plain decimal number, rounded to 4 places: no exponent, no nan, below a trillion; otherwise null."""
     # Cells without spaces are read at once; coalesce looks at the second way only where the first gives nothing.
-    value = ibis.coalesce(_number(text, form), _number(stripped(text), form))
+    value = ibis.coalesce(_number(text, form), _number(_bare(text, form), form))
     return ibis.ifelse(value.abs() < _TOO_MUCH, value, ibis.null(MONEY))
+
+
+def _bare(text: StringValue, form: FileFormat) -> StringValue:
+    """The amount without spaces and currency marks, in usual digits."""
+    if not form.money_marks:
+        return stripped(text)
+    marks = "|".join(sorted({re.escape(mark) for word in form.money_marks for mark in (word, fold(word))}))
+    bare = narrow(stripped(text)).re_replace(rf"(?i)^([+-]?)\s*(?:{marks})\s*([+-]?)|\s*(?:{marks})$", r"\1\2")
+    # One expression takes one mark off; an amount may have one on each side.
+    return bare.re_replace(rf"(?i)\s*(?:{marks})$", "")
 
 
 def _number(text: StringValue, form: FileFormat) -> DecimalValue:
@@ -81,7 +110,7 @@ def moment(text: StringValue, mapping: Mapping, timezone: str) -> TimestampValue
     there = try_strptime(local, formats)
     here = ibis.ifelse(size > 0, _clock(timezone, _instant("UTC", there - ahead)), there)
     # Most cells are read at once; coalesce looks for spaces and offsets only in those that are not.
-    return ibis.coalesce(try_strptime(text, formats), here)
+    return ibis.coalesce(try_strptime(text, formats), here, try_strptime(narrow(cell), formats))
 
 
 def customer(text: StringValue, mapping: Mapping) -> StringValue:
@@ -100,7 +129,15 @@ def folded(text: StringValue) -> StringValue:
 def status(word: StringValue, mapping: Mapping) -> StringValue:
     """The canonical status of a platform's `folded` word: the default where there is none, null where it is unknown."""
     known = [(word == form, status) for form, status in sorted(mapping.statuses.items())]
-    return ibis.cases((word.isnull(), mapping.default_status), *known, else_=ibis.null("string"))
+    known = ibis.cases((word.isnull(), mapping.default_status), *known, else_=ibis.null("string"))
+    usual = [(narrow(word) == form, status) for form, status in sorted(mapping.statuses.items())]
+    return ibis.coalesce(known, ibis.cases(*usual, else_=ibis.null("string"))) if usual else known
+
+
+def mapped(word: StringValue, meanings: dict[str, str]) -> StringValue:
+    """What a `folded` word means by a table; null where it does not stand there."""
+    known = [(word == form, meaning) for form, meaning in sorted(meanings.items())]
+    return ibis.cases(*known, else_=ibis.null("string"))
 
 
 def listed(text: StringValue, codes: list[str]) -> BooleanValue:

@@ -1,11 +1,15 @@
 """Order files into the engine, every row with its file and line: read whole, or refused with the place.
 
-in: settings.order_files (.csv, .csv.gz, .txt, .parquet) and a mapping; out: `RawOrders`, rows of text counted twice
+in: what `orders` names and a mapping; out: `RawOrders`, rows of text counted twice
 """
 
 import re
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import ibis
@@ -13,7 +17,9 @@ import pyarrow as pa
 from ibis.expr.types import Table
 
 from clvbook.errors import InputRefused
-from clvbook.orders.files import LONGEST_LINE, SPACES, OrderFile, look, recounted
+from clvbook.orders.containers import opened
+from clvbook.orders.database import order_files
+from clvbook.orders.files import LONGEST_LINE, SPACES, OrderFile, in_utf8, look, recounted
 from clvbook.orders.mapping import Mapping, load_mapping
 from clvbook.settings import Settings
 
@@ -26,6 +32,7 @@ class RawOrders:
     files: tuple[OrderFile, ...]
     table: Table
     texts: tuple[Table, ...]
+    details: tuple[tuple[OrderFile, Table], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -74,17 +81,39 @@ def read_orders(
     Errors: InputRefused, with file and line, for a file that is no readable table or lacks a required column;
     also where the engine's count of rows is not the file's own.
     """
-    mapping = load_mapping(settings.mapping)
-    files = [look(path, mapping) for path in settings.order_files]
+    with opened(con, order_files(con, settings)) as paths:
+        return read_files(con, load_mapping(settings.mapping), paths, shape)
+
+
+def read_files(
+    con: ibis.BaseBackend, mapping: Mapping, paths: list[Path], shape: Callable[[Table, Mapping], Table] | None = None
+) -> RawOrders:
+    """Store every row of files of one mapping; see `read_orders`."""
+    looked = [look(path, mapping) for path in paths]
+    if details := [file for file in looked if file.is_details]:
+        looked = [file for file in looked if not file.is_details]
+    if not looked:
+        raise InputRefused(
+            f"{details[0].path}: holds the lines of orders, and no file holds the orders",
+            "add the export of the orders themselves: the lines say nothing of the money paid",
+        )
+    files = _in_utf8(con, looked)
     known = frozenset().union(*(file.found for file in files))
-    name = ibis.util.gen_name("orders")
-    texts, stored = [], 0
+    name, now = ibis.util.gen_name("orders"), ibis.util.gen_name("file")
+    texts, stored, shaped_as = [], 0, {}
     for place, file in enumerate(files):
         try:
-            source = con.sql(_scan_sql(file, mapping), schema={f"c{at}": "string" for at in range(len(file.header))})
-            text = _as_text(source, file, mapping, place, known)
-            shaped = shape(text, mapping) if shape else text
-            con.insert(name, shaped) if place else con.create_table(name, shaped)
+            source = _source(con, file, mapping)
+            con.raw_sql(f"CREATE OR REPLACE VIEW {now} AS SELECT *, {place}::SMALLINT AS file FROM {source.get_name()}")  # noqa: S608
+            # Files of one header are shaped by one statement: to put it together takes longer than a small file.
+            alike = (len(file.header), *sorted(file.found.items()))
+            if alike not in shaped_as:
+                text = _as_text(con.table(now), file, mapping, known)
+                shaped = shape(text, mapping) if shape else text
+                shaped_as[alike] = con.compile(shaped)
+            if not place:
+                con.create_table(name, schema=shaped.schema())
+            con.raw_sql(f"INSERT INTO {name} BY NAME {shaped_as[alike]}")
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
@@ -100,7 +129,23 @@ def read_orders(
             )
         stored += read
     table = con.table(name)
-    return RawOrders(mapping, tuple(files), table.mutate(seq=table.rowid()), tuple(texts))
+    lines = tuple((file, _source(con, file, mapping)) for file in _in_utf8(con, details))
+    return RawOrders(mapping, tuple(files), table.mutate(seq=table.rowid()), tuple(texts), lines)
+
+
+def _in_utf8(con: ibis.BaseBackend, files: list[OrderFile]) -> list[OrderFile]:
+    """The files as the engine can read them; copies last as long as the connection that reads them."""
+    if all(file.encoding == "utf-8" for file in files):
+        return files
+    folder = Path(tempfile.mkdtemp(prefix="clvbook-"))
+    weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
+    return [in_utf8(file, folder) for file in files]
+
+
+def _source(con: ibis.BaseBackend, file: OrderFile, mapping: Mapping) -> Table:
+    name = ibis.util.gen_name("text")
+    con.raw_sql(f"CREATE VIEW {name} AS {_scan_sql(file, mapping)}")
+    return con.table(name)
 
 
 def _quoted(text: str) -> str:
@@ -109,7 +154,7 @@ def _quoted(text: str) -> str:
 
 def _scan_sql(file: OrderFile, mapping: Mapping) -> str:
     """The engine's own reading of a file: cells as text, named c0, c1, ... in the order of the file."""
-    path = _quoted(re.sub(r"([\[*?])", r"[\1]", str(file.path)))
+    path = _quoted(re.sub(r"([\[*?])", r"[\1]", str(file.text or file.path)))
     if file.is_parquet:
         names = ['"' + name.replace('"', '""') + '"' for name in file.header]
         cells = ", ".join(f"CAST({name} AS VARCHAR) AS c{place}" for place, name in enumerate(names))
@@ -128,14 +173,16 @@ def _scan_sql(file: OrderFile, mapping: Mapping) -> str:
     return f"SELECT * FROM read_csv({path}, {options} delim={mark}, quote='\"', escape='\"', columns={{{types}}})"  # noqa: S608
 
 
-def _as_text(source: Table, file: OrderFile, mapping: Mapping, place: int, known: frozenset[str]) -> Table:
+def _as_text(source: Table, file: OrderFile, mapping: Mapping, known: frozenset[str]) -> Table:
     """The canonical columns of a file's cells; null for a column that only other files have."""
     cells = {name: source[f"c{at}"] for name, at in file.found.items()}
+    if mapping.format.nulls:
+        cells = {name: ibis.ifelse(cell.isin(mapping.format.nulls), None, cell) for name, cell in cells.items()}
+    for name in [name for name, at in file.found.items() if file.header[at] in mapping.utc]:
+        cells[name] = ibis.ifelse(cells[name].re_search(r"\d$"), cells[name].concat("Z"), cells[name])
     absent = {name: ibis.null("string") for name in known - set(cells)}
-    every = ibis.struct({name: source[name] for name in source.columns}).hash()
-    return source.select(
-        **dict(sorted({**cells, **absent}.items())), file=ibis.literal(place, "int16"), cells=every.cast("int64")
-    )
+    every = ibis.struct({name: source[name] for name in source.columns if name != "file"}).hash()
+    return source.select("file", **dict(sorted({**cells, **absent}.items())), cells=every.cast("int64"))
 
 
 def _refused(file: OrderFile, said: str) -> InputRefused:

@@ -45,6 +45,8 @@ class Reconciliation:
     rows_repeated: int = 0  # rows whose every cell equals an earlier row's, kept or not
     refunds_unmatched: int = 0  # refund rows that no earlier sale covers, set aside as negative_amount
     refunded_beyond: Decimal = Decimal(0)  # part of rows_refund's money that went to orders set aside
+    orders_linked: int = 0  # kept orders of guests given to the one customer with the same e-mail or phone
+    no_buyer: str = ""  # why there can be no customers, where no column names them
 
     def check(self) -> "Reconciliation":
         """Itself, if every row and every cent is accounted for; InputRefused otherwise."""
@@ -80,7 +82,7 @@ class Reconciliation:
         return sum(self.quarantined.values()) / self.rows_read if self.rows_read else 0.0
 
 
-def reconcile(rows: Table, orders: Table, *, rows_read: int) -> Reconciliation:
+def reconcile(rows: Table, orders: Table, *, rows_read: int, no_buyer: str = "") -> Reconciliation:
     """Count rows by fate and money by where it went; `rows_read` comes from the files themselves.
 
     rows: code, gives_back, refunding (null or boolean), customer_id, amount, cells. orders: the kept ones, canonical.
@@ -136,5 +138,14 @@ def reconcile(rows: Table, orders: Table, *, rows_read: int) -> Reconciliation:
         net_without_customer=kept["net_nobody"],
         rows_repeated=rows_read - rows.cells.nunique().execute(),
         refunds_unmatched=sum(fate["rows"] for fate in unmatched),
-        refunded_beyond=-sum((fate["amount"] for fate in back), Decimal(0)) - kept["refund"] if back else Decimal(0),
+        refunded_beyond=max(-sum((fate["amount"] for fate in back), Decimal(0)) - kept["refund"], Decimal(0)),
+        orders_linked=_linked(rows),
+        no_buyer=no_buyer,
     )
+
+
+def _linked(rows: Table) -> int:
+    if "linked" not in rows.columns:
+        return 0
+    kept = rows.filter(_.linked, _.code.isnull(), ~_.gives_back)
+    return int(kept.order_id.nunique().execute())

@@ -3,6 +3,7 @@
 in: rows of text from `read_orders`; out: typed rows with `code`, the place in REASONS (null: none)
 """
 
+import re
 from datetime import date
 
 import ibis
@@ -10,8 +11,9 @@ from ibis import _
 from ibis.expr.types import BooleanValue, IntegerValue, StringValue, Table, TimestampValue, Value
 
 from clvbook.errors import InputRefused
+from clvbook.orders import fakes, identity, order_rows
 from clvbook.orders.mapping import Mapping
-from clvbook.orders.parse import amount, customer, filled, folded, listed, moment, product, status
+from clvbook.orders.parse import amount, filled, folded, listed, mapped, moment, product, status, stripped
 from clvbook.orders.read import RawOrders
 from clvbook.orders.schema import REASONS, STATUSES
 from clvbook.settings import Settings
@@ -19,7 +21,10 @@ from clvbook.settings import Settings
 _EARLIEST, _LATEST = date(1990, 1, 1), date(2100, 1, 1)
 _BY_STATUS = {"test": "test_order", "failed": "unpaid"}
 _BY_STATUS |= {status: status for status in ("unpaid", "closed_unpaid", "cancelled", "closed_refunded")}
+_LOSSY = r"^\d+[.,]\d+[eE]\+?\d+$|^\d[eE]\+\d+$"
 _TEXTS = ("order_id", "customer_id", "sku", "currency", "coupon_id", "province", "source", "remark")
+_HELPERS = ("email", "phone", "payment", "cancelled_at", "refund_of")
+_AS_READ = ("created_at", "refund", "payment", "cancelled_at")
 _TIMES = ("created_at", "paid_at")
 _NUMBERS = ("items", "discount", "quantity", "price", "refund")
 CODE = {reason: place for place, reason in enumerate(REASONS)}
@@ -27,31 +32,57 @@ CODE = {reason: place for place, reason in enumerate(REASONS)}
 
 def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
     """Text cells to values, and the place in REASONS of the first reason that a row shows by itself (`code`)."""
-    given = [name for name in text.columns if name in (*_TEXTS, *_TIMES, *_NUMBERS, "status", "paid")]
-    first = {name: filled(text[name]) if name in _TEXTS else text[name] for name in given}
+    given = [name for name in text.columns if name in (*_TEXTS, *_HELPERS, *_TIMES, *_NUMBERS, "status", "paid")]
+    first = {name: filled(text[name]) if name in (*_TEXTS, *_HELPERS) else text[name] for name in given}
     first |= {"status": folded(text.status)} if "status" in given else {}
+    first |= {"address": text.address} if "address" in text.columns and settings.fake_customers_per_address else {}
     text = text.select("file", "cells", **first)
     values: dict[str, Value] = {name: text[name] for name in given if name in _TEXTS}
     values |= {name: moment(text[name], mapping, settings.timezone) for name in given if name in _TIMES}
+    if "refund" in given and mapping.no_refund:
+        text = text.mutate(refund=ibis.ifelse(stripped(text.refund).isin(mapping.no_refund), "0", text.refund))
     values |= {name: amount(text[name], mapping.format) for name in given if name in _NUMBERS}
-    values["customer_id"] = customer(text.customer_id, mapping) if "customer_id" in given else ibis.null("string")
+    values |= identity.names(text, mapping, settings)
+    if mapping.item_rows != "none":
+        values |= order_rows.marks(text)
     if mapping.level == "order":
         values["amount"] = amount(text.paid, mapping.format)
     if "status" in given:
         values["status"] = status(text.status, mapping)
+        if mapping.unpaid_statuses:
+            unpaid = filled(text.paid_at).isnull() & text.status.isin(list(mapping.unpaid_statuses))
+            values["status"] = ibis.ifelse(unpaid, mapped(text.status, mapping.unpaid_statuses), values["status"])
+    if "address" in text.columns:
+        values["address"] = fakes.place(text.address)
+    if mapping.unpaid_without_time:
+        values["status"] = _unpaid_without_time(values.get("status"), text)
     if "currency" in given:
         values["currency"] = text.currency.upper()
-    cells = {f"{name}_cell": text[name] for name in ("created_at", "refund") if name in given}
+    cells = {f"{name}_cell": text[name] for name in _AS_READ if name in given}
+    values |= {"refund_of": text.refund_of.nullif("0")} if "refund_of" in given else {}
     rows = text.select("file", "cells", **values, **cells)
     if mapping.level == "line":
-        rows = rows.mutate(amount=product(rows.quantity, rows.price), gives_back=_gives_back(rows, mapping))
+        rows = rows.mutate(amount=product(rows.quantity, rows.price))
+    rows = rows.mutate(gives_back=_gives_back(rows, mapping))
     return rows.mutate(code=_code(rows, mapping, settings)).drop(*cells)
 
 
 def _gives_back(rows: Table, mapping: Mapping) -> BooleanValue:
+    if mapping.level == "order":
+        refund = rows.refund_of.notnull() & (rows.amount < 0) if "refund_of" in rows.columns else ibis.literal(False)
+        return refund.fill_null(False)
     if not mapping.refunds:
         return ibis.literal(False)
     return (rows.order_id.startswith(mapping.refunds.order_id_prefix) & (rows.quantity < 0)).fill_null(False)
+
+
+def _unpaid_without_time(known: StringValue | None, text: Table) -> StringValue:
+    """The status where the platform writes one word for closed orders, paid or not: the time of payment tells."""
+    never = filled(text.paid_at).isnull()
+    if known is None:
+        return ibis.ifelse(never, "unpaid", "completed")
+    closed = never & (known == "closed_refunded")
+    return ibis.cases((closed, "closed_unpaid"), (never & text.status.isnull(), "unpaid"), else_=known)
 
 
 def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
@@ -59,12 +90,18 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
     has, holds = set(rows.columns), {}
     if mapping.order_id == "column":
         holds["missing_order_id"] = rows.order_id.isnull()
-        holds["lossy_order_id"] = rows.order_id.re_search(r"^\d(\.\d+)?[eE]\+\d+$")
+        holds["lossy_order_id"] = rows.order_id.re_search(_LOSSY)
     if mapping.test_items:
         holds["test_order"] = listed(rows.sku, mapping.test_items)
     if "status" in has:
         for word, reason in _BY_STATUS.items():
             holds[reason] = holds.get(reason, ibis.literal(False)) | (rows.status == word)
+    if "payment_cell" in has and mapping.test_payments:
+        trial = rows.payment_cell.re_search(f"(?i){'|'.join(map(re.escape, mapping.test_payments))}")
+        holds["test_order"] = holds.get("test_order", ibis.literal(False)) | trial.fill_null(False)
+    if "cancelled_at_cell" in has:
+        cancelled = rows.cancelled_at_cell.notnull()
+        holds["cancelled"] = holds.get("cancelled", ibis.literal(False)) | cancelled
     holds["bad_amount"] = rows.amount.isnull()
     if mapping.level == "line":
         # A sale has pieces at a price; what is given back has fewer than none. Two minus signs are no sale.
@@ -79,9 +116,11 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
         unread = _unread(rows.created_at, rows.created_at_cell)
         holds["bad_date"] |= unread | _implausible(rows.created_at).fill_null(False)
         # A paid_at without a time of day is that day's midnight: only an earlier day is before the order then.
+        # A spreadsheet that saves 22:02 loses the seconds: only an earlier minute is before the order then.
         whole_day = rows.paid_at == rows.paid_at.truncate("D")
+        whole_minute = rows.paid_at == rows.created_at.truncate("m")
         holds["paid_before_created"] = (rows.paid_at < rows.created_at) & ~(
-            whole_day & (rows.paid_at.date() == rows.created_at.date())
+            (whole_day & (rows.paid_at.date() == rows.created_at.date())) | whole_minute
         )
     if settings.data_through:
         holds["future_date"] = rows.paid_at.date() > ibis.literal(settings.data_through)
@@ -90,13 +129,16 @@ def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
     codes = mapping.non_product if settings.non_product is None else settings.non_product
     if mapping.level == "line" and codes:
         holds["non_product"] = listed(rows.sku, codes)
-    holds["negative_amount"] = rows.amount < 0
-    if mapping.level == "line":
-        holds["negative_amount"] &= ~rows.gives_back
+    if (fake := fakes.shown(rows, mapping, settings)) is not None:
+        holds["flagged_fake"] = fake
+    holds["negative_amount"] = (rows.amount < 0) & ~rows.gives_back
     if not mapping.keep_zero:
         holds["zero_amount"] = rows.amount == 0
     if "refund" in has:
         holds["fully_refunded"] = (rows.amount > 0) & (rows.refund >= rows.amount)
+    if "refund_of" in has:  # a refund counts on the day of its order, whenever it was made
+        for reason in {"bad_date", "future_date", "paid_before_created"} & set(holds):
+            holds[reason] &= ~rows.gives_back
     branches = [
         (holds[reason].fill_null(False), ibis.literal(code, "int8")) for reason, code in CODE.items() if reason in holds
     ]

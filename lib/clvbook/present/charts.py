@@ -241,7 +241,7 @@ def source_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | N
 
     `frame`: source (text from data), value, low, high (money a customer).
     """
-    names = [words.text(value) for value in frame["source"]]
+    names = [words.name(value) for value in frame["source"]]
 
     def paint(pen: Pen) -> None:
         axes = pen.rows(names, x=f"value of a new customer, {currency}")

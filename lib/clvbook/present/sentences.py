@@ -19,14 +19,14 @@ from clvbook.present import words
 
 @dataclass(frozen=True)
 class Prose:
-    """One paragraph; `banner` sets it apart as a warning."""
+    """One paragraph; `banner` sets it apart as a warning. Without a word it shows nothing."""
 
     text: str
     banner: bool = False
 
     def _repr_html_(self) -> str:
         kind = "clv-banner" if self.banner else "clv-say"
-        return f'<p class="{kind}">{escape(self.text)}</p>'
+        return f'<p class="{kind}">{escape(self.text)}</p>' if self.text else ""
 
     def __repr__(self) -> str:
         return self.text
@@ -104,6 +104,32 @@ def identity(monthly: pd.DataFrame, currency: str, net_without_customer: Any) ->
         f"{words.percent(share)} of orders name their customer. The others, worth "
         f"{words.short_money(net_without_customer, currency)}, count in totals and in no customer's figures: "
         "what the customer pages call the base is that much smaller than the shop."
+    )
+
+
+def unidentified(share: float, limit: float) -> str:
+    """Is too much of the business without a name for a customer page to speak for the shop?"""
+    if share <= limit:
+        return ""
+    return (
+        f"{words.percent(share)} of orders do not name their customer, more than the {words.percent(limit, digits=0)} "
+        "up to which this page speaks for the shop (unidentified_limit). It describes the identified customers only: "
+        "who bought without a name may behave differently, and who bought both ways looks less loyal than they are."
+    )
+
+
+def flagged(frame: pd.DataFrame, currency: str) -> str:
+    """What does setting fake orders aside change?"""
+    if isinstance(frame, NotComputable):
+        return ""
+    reported, both = frame.iloc[0], frame.iloc[1]
+    more = f"{words.percent(both.net / reported.net - 1)} higher" if reported.net > 0 else "all that there is"
+    return (
+        f"{words.count(both.orders - reported.orders, 'order')} worth "
+        f"{words.short_money(both.net - reported.net, currency)} look like fake orders and count nowhere. Were they "
+        f"real, net revenue would be {more}, and there would be "
+        f"{words.count(both.customers - reported.customers, 'more customer')}. tables/set_aside lists them "
+        "(flagged_fake): check a few before you rely on either figure."
     )
 
 
@@ -317,8 +343,8 @@ def groups(frame: pd.DataFrame, by: str, currency: str) -> str:
         return f"There is one {by} only: nothing to compare."
     best, worst = frame.iloc[0], frame.iloc[-1]
     told = (
-        f"A customer from {words.text(best[by])} brings {words.money(best.value, currency)}, one from "
-        f"{words.text(worst[by])} {words.money(worst.value, currency)}"
+        f"A customer from {words.name(best[by])} brings {words.money(best.value, currency)}, one from "
+        f"{words.name(worst[by])} {words.money(worst.value, currency)}"
     )
     if best.low > worst.high:
         return (

@@ -15,7 +15,12 @@ import pandas as pd
 from clvbook.errors import NotComputable
 from clvbook.present import words
 
-_WORDS = {words.text, words.day, words.month}  # forms that read as words and stand left; all others are figures
+_WORDS = {
+    words.text,
+    words.name,
+    words.day,
+    words.month,
+}  # forms that read as words and stand left; all others are figures
 
 _SHORT = 16  # signs of a row's name that stay on one line
 

@@ -90,7 +90,7 @@ def sources(frame: pd.DataFrame) -> str:
     """frame: `Book.worth_by_source`."""
     best = frame.loc[frame.value.idxmax()]
     return (
-        f"Customers from {words.text(best.source)} bring the most"
+        f"Customers from {words.name(best.source)} bring the most"
         if len(frame) > 1
         else "All customers have one source"
     )

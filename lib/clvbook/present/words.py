@@ -26,7 +26,10 @@ SPACE = "\u00a0"  # between a number and its unit: no line breaks there
 MINUS = "\u2212"  # the sign that screen readers read
 DASH = "\u2013"
 _UNPRINTABLE = {"Cc", "Cs", "Cn", "Zl", "Zp"}
-_REORDER = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # a name must not turn the line around
+_REORDER = set(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)  # a name must not turn the line around
+_LONGEST = 40  # signs of a name
 _SCALES = ((Decimal(10) ** 6, "million"), (Decimal(10) ** 9, "billion"))
 
 
@@ -37,6 +40,12 @@ def text(value: Any) -> str:
     if pd.api.types.is_scalar(value) and pd.isna(value):
         raise _missing(value)
     return "".join(" " if unicodedata.category(c) in _UNPRINTABLE or c in _REORDER else c for c in str(value)).strip()
+
+
+def name(value: Any) -> str:
+    """A name out of the data as `text`, cut where it would fill the page."""
+    plain = text(value)
+    return plain if len(plain) <= _LONGEST or isinstance(value, NotComputable) else f"{plain[: _LONGEST - 1]}…"
 
 
 def number(value: Any, *, digits: int = 0) -> str:

@@ -15,7 +15,9 @@ from clvbook.report.sanitise import PICTURE, local
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 ADDRESSES = {"src", "href", "xlink:href", "action", "formaction", "poster", "data", "srcset", "background"}
 PAGE_LIMIT = 20_000_000  # bytes; a browser on a phone gives up somewhere above
-FORMULA = re.compile(r"[=+@\t\r]|-(?![0-9.])")
+SIGNS = frozenset("=+-@\t\r＝＋－＠")  # what a spreadsheet may take for the start of a formula
+FORMULA = re.compile(r"[^-]|-(?![0-9.])")
+LONGEST_CELL = 1 << 27  # Python itself reads no cell above 128 kB, and a shop may have one
 
 
 class Page(HTMLParser):
@@ -123,13 +125,14 @@ def check_kpis(kpis: list[dict[str, Any]], *, name: str) -> list[dict[str, Any]]
 
 def check_tables(tables: list[Path], *, name: str) -> list[dict[str, Any]]:
     """No CSV cell would run as a formula in a spreadsheet."""
+    csv.field_size_limit(LONGEST_CELL)
     faults = []
     for path in tables:
         if path.suffix != ".csv":
             continue
         with path.open(encoding="utf-8-sig", newline="") as file:
             for number, row in enumerate(csv.reader(file), 1):
-                if found := next((cell for cell in row if cell[:1] in "=+@-\t\r" and FORMULA.match(cell)), None):
+                if found := next((cell for cell in row if cell[:1] in SIGNS and FORMULA.match(cell)), None):
                     faults.append(f"{path.name} line {number}: {found[:40]!r}")
                     break
     return [_result("tables_hold_no_formula", faults, name)]

@@ -232,7 +232,8 @@ class Run:
     def _environment(self, stem: str) -> dict[str, str]:
         folder = self.staging / "parts" / stem
         folder.mkdir(parents=True)
-        return {"CLVBOOK_TABLES": str(folder.resolve()), "CLVBOOK_HOME": str(home())}
+        read = " ".join(entry["sha256"] for entry in self.recipe.inputs)
+        return {"CLVBOOK_TABLES": str(folder.resolve()), "CLVBOOK_HOME": str(home()), "CLVBOOK_INPUTS": read}
 
     def _side_by_side(self, kernels: Kernels, started: dict[str, Kernel]) -> dict[str, Any]:
         """Execute and render on `jobs` threads; the first failure, or the run's time limit, ends them all."""
