@@ -17,7 +17,7 @@ test: check  ## set up and pass the tests
 	@$(BIN)/python -m pytest
 
 lab: $(READY)  ## set up and open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 check: $(READY)  ## style, clean notebooks, the import rule, the README's commands
 	@$(BIN)/ruff check .

@@ -71,6 +71,8 @@ def _run_month(settings: Settings, result: dict[str, Any], *, kernels, reports: 
     except ClvbookError as error:
         report.record_failure(settings, error, reports=reports)
         raise
+    for note in found["notes"]:
+        click.echo(f"note: {note}", err=True)
     opened = make_settings(found["settings"])
     result["month"] = opened.month
     published = report.produce(

@@ -106,7 +106,6 @@ def test_imports_that_fail_or_speak_do_not_end_it_nor_disturb_what_it_says(tmp_p
     assert talk.start("one").is_running()
 
 
-@pytest.mark.xfail(strict=True, reason="a module that leaves while it is imported takes the zygote with it")
 def test_an_import_that_leaves_does_not_end_it(tmp_path, monkeypatch, request):
     (tmp_path / "leaves.py").write_text("import sys\nsys.exit('usage: leaves FILE')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -14,6 +14,7 @@ from clvbook.book import output
 from clvbook.book.init import Draft, draft
 from clvbook.book.orders import open_engine
 from clvbook.book.value import ValueBook
+from clvbook.errors import NotComputable
 from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
 
@@ -35,11 +36,14 @@ def open_book(parameters: Settings | Mapping[str, Any]) -> "Book":
 def prepared(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Compute a month's shared tables, and say in plain values what a report needs to know of them.
 
-    settings: names and values given; out: settings (all, the month decided), inputs, facts. Errors as `open_book`.
+    settings: names and values given; out: settings (all, the month decided), inputs, facts, notes (for whoever runs
+    it). Errors as `open_book`.
     """
     book = Book(make_settings(settings))
     book.prepare()
-    return {"settings": book.settings.model_dump(mode="json"), "inputs": book.inputs, "facts": book.facts}
+    notes = [*book.notes, *([f"customer value: {book.model}"] if isinstance(book.model, NotComputable) else [])]
+    settings = book.settings.model_dump(mode="json")
+    return {"settings": settings, "inputs": book.inputs, "facts": book.facts, "notes": notes}
 
 
 def check_orders(settings: Settings) -> Reconciliation:

@@ -17,9 +17,10 @@ from clvbook.errors import InputRefused, NotComputable
 from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, load_mapping, quality
 from clvbook.orders.database import order_files
 from clvbook.orders.mapping import own_file
-from clvbook.settings import Settings, home, is_database, month_end
+from clvbook.settings import Settings, home, is_database, month_end, month_of
 
 # What the cleaned orders depend on, beside the files
+STRAY_DAYS = 92  # a newest order so long after the one before it is more often a wrong date than a quiet shop
 CLEANING = {"mapping", "identity", "data_through", "timezone", "currency", "non_product"}
 CLEANING |= {"fake_words", "price_floor", "fake_customers_per_address"}
 
@@ -63,15 +64,51 @@ class OrdersBook:
                 f"{others:,} rows are not in {settings.currency}",
                 f"write `currency: {settings.currency}` into the parameters: orders in another one are then set aside",
             )
-        self.month = settings.month or last_complete_month(read.last_order, settings)
+        self.month = settings.month or self._last_month()
         self.as_of = month_end(self.month)
         self.settings = settings.model_copy(update={"month": self.month})
+        through = settings.data_through or read.last_order
         if read.first_order > self.as_of:
             raise InputRefused(
                 f"0 of {read.orders_kept:,} kept orders were paid up to the end of {self.month}; "
                 f"the first was on {read.first_order}",
                 "choose a later month",
             )
+        if through < self.as_of:
+            raise InputRefused(
+                f"the data end on {through}: {(self.as_of - through).days} days of {self.month} are not in them",
+                "choose an earlier month; or, where the export does cover the month, say so with "
+                f"`data_through: {self.as_of}`",
+            )
+
+    def _last_month(self) -> str:
+        """The last month complete in the data; InputRefused where one stray date would decide it."""
+        read = self.reconciliation
+        if not self.settings.data_through:
+            last = self.kept_orders.select("day").distinct().order_by(_.day.desc()).limit(2).to_pandas().day
+            if len(last) == 2 and (apart := (last[0] - last[1]).days) > STRAY_DAYS:
+                raise InputRefused(
+                    f"the newest order, of {read.last_order}, comes {apart:,} days after the one before it",
+                    "is that date right? Say which month to report with --month, or up to which day the export "
+                    "reaches with `data_through`: orders after it are then set aside",
+                )
+        return last_complete_month(read.last_order, self.settings)
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever runs the month should know and a page does not say: defaults taken, an incomplete month."""
+        given, read = self.settings.model_fields_set, self.reconciliation
+        told = [
+            f"{name}: {getattr(self.settings, name)}, the default; set it in the parameters if the shop has another"
+            for name in ("currency", "timezone")
+            if name not in given
+        ]
+        if self.month < month_of(read.last_order) and not self.settings.data_through:
+            told.append(
+                f"the data end on {read.last_order}, so {self.month} is the last complete month; where the export "
+                "covers that day's whole month, say so with data_through"
+            )
+        return told
 
     @cached_property
     def reconciliation(self) -> Reconciliation:

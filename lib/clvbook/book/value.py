@@ -170,6 +170,16 @@ class ValueBook(OrdersBook):
         )
 
     @cached_property
+    def expected_spend(self) -> float | NotComputable:
+        """What the base is expected to spend over the horizon, not discounted."""
+        return _with(self.valued, portfolio.expected_spend)
+
+    @property
+    def customer_list(self) -> ibis.Table | NotComputable:
+        """The scores as a shop works with them; see `portfolio.customer_list`."""
+        return _with(self.scores, portfolio.customer_list)
+
+    @cached_property
     def deciles(self) -> pd.DataFrame | NotComputable:
         """Ten equal groups by value to come; see `portfolio.deciles`."""
         return _with(self.valued, portfolio.deciles)

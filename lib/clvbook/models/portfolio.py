@@ -31,6 +31,7 @@ class Base:
     repeat_customers: int
     purchases: int
     revenue: float
+    first_amount: float = 0.0  # mean amount of a first purchase
 
     @property
     def repeat_rate(self) -> float:
@@ -46,9 +47,41 @@ def base(customers: ibis.Table) -> Base | NotComputable:
         repeat_customers=(_.frequency > 0).sum(),
         purchases=(_.frequency + 1).sum(),
         revenue=_sum(_.revenue),
+        first_amount=_sum(_.first_amount) / _.count().nullif(0),
     )
     found = Base(**row.to_pyarrow().to_pylist()[0])
     return found if found.customers else NotComputable("no order names its customer")
+
+
+def expected_spend(scores: ibis.Table) -> float:
+    """What all customers together are expected to spend over the horizon, not discounted."""
+    return float(scores.aggregate(total=_sum(_.expected_orders * _.expected_spend)).to_pandas().total[0])
+
+
+def customer_list(scores: ibis.Table) -> ibis.Table:
+    """The scores as a shop works with them, the most valuable first, in rounded figures and plain names.
+
+    customer_id, group (1 the best tenth .. 10), first_purchase, last_purchase, days_since_last, purchases, revenue,
+    source, p_alive (null with one purchase: BG/NBD has no opinion then), expected_purchases and spend_a_purchase over
+    the horizon, value (discounted), and margin where `residual_profit` is there.
+    """
+    order = [_.residual_revenue.desc(), _.expected_orders.desc(), _.customer_id]
+    more = {"margin": _.residual_profit.round(2)} if "residual_profit" in scores.columns else {}
+    return scores.order_by(order).select(
+        customer_id=_.customer_id,
+        group=ibis.ntile(10).over(order_by=order) + 1,
+        first_purchase=_.first_day,
+        last_purchase=_.last_day,
+        days_since_last=_["T"] - _.recency,
+        purchases=_.frequency + 1,
+        revenue=_.revenue.round(2),
+        source=_.source,
+        p_alive=ibis.ifelse(_.frequency > 0, _.p_alive.round(4), None),
+        expected_purchases=_.expected_orders.round(4),
+        spend_a_purchase=_.expected_spend.round(2),
+        value=_.residual_revenue.round(2),
+        **more,
+    )
 
 
 def deciles(scores: ibis.Table) -> pd.DataFrame | NotComputable:

@@ -73,9 +73,10 @@ def rows_by_fate(reconciliation: Reconciliation) -> pd.DataFrame:
 
 def reasons(reconciliation: Reconciliation) -> pd.DataFrame:
     """Rows set aside by reason, most first: reason (its name), meaning, rows, money (paid, signed as in the file)."""
-    r = reconciliation
+    r, paid = reconciliation, reconciliation.paid_quarantined_by_reason
+    unreadable = NotComputable("partly not readable")  # it is in no sum
     lines = [
-        (reason, REASONS[reason], rows, r.paid_quarantined_by_reason.get(reason, 0))
+        (reason, REASONS[reason], rows, unreadable if reason == "bad_amount" else paid.get(reason, 0))
         for reason, rows in r.quarantined.items()
         if rows
     ]
@@ -167,7 +168,7 @@ def support(
         (
             "Still trading",
             "an order in the last 30 days",
-            f"last order {days_since_last:,} days before the end",
+            f"{days_since_last:,} days without one at the end",
             days_since_last < 30,
         ),
         (

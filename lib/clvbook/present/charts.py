@@ -225,7 +225,7 @@ def cohort_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | N
     months = [words.month(value) for value in frame["month"]]
 
     def paint(pen: Pen) -> None:
-        axes = pen.axes(y=f"value of a new customer, {currency}", x="month of the first order")
+        axes = pen.axes(y=f"revenue a customer, {currency}", x="month of the first order")
         at = pd.to_datetime(frame["month"] + "-01").to_numpy()
         axes.vlines(at, frame["low"], frame["high"], color=ACCENT, linewidth=2.2, alpha=0.55)
         axes.plot(at, frame["value"], "o", color=ACCENT, markersize=5.5)
@@ -244,7 +244,7 @@ def source_value(frame: pd.DataFrame, *, title: str, currency: str, alt: str | N
     names = [words.name(value) for value in frame["source"]]
 
     def paint(pen: Pen) -> None:
-        axes = pen.rows(names, x=f"value of a new customer, {currency}")
+        axes = pen.rows(names, x=f"revenue a customer, {currency}")
         at = range(len(names))
         axes.hlines(at, frame["low"], frame["high"], color=ACCENT, linewidth=2.2, alpha=0.55)
         axes.plot(frame["value"], at, "o", color=ACCENT, markersize=7)

@@ -67,10 +67,16 @@ def model_level(low: Any, high: Any, form: words.Form, *, confidence: float) -> 
 def accounted(reconciliation: Any, currency: str) -> str:
     """Is everything that was read accounted for?"""
     r = reconciliation
+    unread = r.quarantined.get("bad_amount", 0)
     return (
         f"All {words.number(r.rows_read)} rows are accounted for: {words.count(r.orders_kept, 'order')} kept with "
         f"{words.short_money(r.net_kept, currency)} net of refunds, {words.count(sum(r.quarantined.values()), 'row')} "
-        f"({words.percent(r.share_set_aside)}) set aside. The money adds up to the cent."
+        f"({words.percent(r.share_set_aside)}) set aside. The money adds up to the cent"
+        + (
+            f", but {words.count(unread, 'row has', 'rows have')} no readable amount and are in no sum."
+            if unread
+            else "."
+        )
     )
 
 
@@ -90,20 +96,22 @@ def set_aside(reasons: pd.DataFrame) -> str:
         return "No row had to be set aside."
     first = reasons.iloc[0]
     return (
-        f"Most of what was set aside, {words.count(first.rows, 'row')}, is {first.reason.replace('_', ' ')} "
-        f"({first.meaning}). Each row set aside is listed with its file and line, so that the shop can mend its source."
+        f"The largest group set aside, {words.count(first.rows, 'row')}, is {first.reason.replace('_', ' ')} "
+        f"({first.meaning}). Each row is listed with its file and line, so that it can be put right at its source."
     )
 
 
 def identity(monthly: pd.DataFrame, currency: str, net_without_customer: Any) -> str:
     """How much of the business has a customer's name on it?"""
-    share = monthly.identified.sum() / monthly.orders.sum()
+    share, last = monthly.identified.sum() / monthly.orders.sum(), monthly.iloc[-1]
+    less = last.identified_share < share - 0.02
     if share == 1:
         return "Every order names its customer: customer pages speak of the whole business."
     return (
         f"{words.percent(share)} of orders name their customer. The others, worth "
         f"{words.short_money(net_without_customer, currency)}, count in totals and in no customer's figures: "
         "what the customer pages call the base is that much smaller than the shop."
+        + (f" In {words.month(last.month)} it was {words.percent(last.identified_share)} only." if less else "")
     )
 
 
@@ -136,7 +144,7 @@ def flagged(frame: pd.DataFrame, currency: str) -> str:
 def gaps(runs: pd.DataFrame) -> str:
     """Is a part of the export missing?"""
     if runs.empty:
-        return "There is no stretch of days without orders that chance does not explain: nothing speaks for a hole."
+        return "There is no stretch of days without orders that chance does not explain: nothing suggests missing days."
     longest = runs.iloc[0]
     return (
         f"{words.count(len(runs), 'stretch', 'stretches')} without any order "
@@ -256,23 +264,27 @@ def deciles(frame: pd.DataFrame, currency: str) -> str:
 @tells
 def independence(correlation: pd.Series) -> str:
     """May frequency and spend be modelled apart?"""
-    r = correlation.pearson
-    strength = "no" if abs(r) < 0.1 else "a weak" if abs(r) < 0.3 else "a clear"
+    r, low, high = correlation.pearson, correlation.low, correlation.high
     said = (
         f"Among {words.count(correlation.n, 'repeat customer')} the correlation of how often and how much is "
-        f"{words.number(r, digits=2)} (95 % interval {words.number(correlation.low, digits=2)} to "
-        f"{words.number(correlation.high, digits=2)}): {strength} connection. "
+        f"{words.number(r, digits=2)} (95 % interval {words.number(low, digits=2)} to {words.number(high, digits=2)})"
     )
-    if abs(r) < 0.1:
-        return said + "Gamma-Gamma's assumption holds well enough."
+    if low <= 0 <= high:
+        wide = high - low > 0.3
+        return f"{said}: {'too few customers to tell' if wide else 'no connection is seen, as Gamma-Gamma assumes'}."
     if abs(r) < 0.3:
-        return said + "Gamma-Gamma assumes none; values of the most frequent buyers are slightly off, totals hardly."
-    more = "low" if r > 0 else "high"
-    return said + f"Gamma-Gamma assumes none: it values the most frequent buyers too {more}. Check them by hand."
+        return (
+            f"{said}: a weak connection. Gamma-Gamma assumes none; values of the most frequent buyers are slightly "
+            "off, totals hardly."
+        )
+    return (
+        f"{said}: a clear connection. Gamma-Gamma assumes none and values the most frequent buyers too "
+        f"{'low' if r > 0 else 'high'}: check them by hand."
+    )
 
 
 @tells
-def value(worth: Any, counts: Any, settings: Any) -> str | NotComputable:
+def value(worth: Any, spend: Any, counts: Any, settings: Any) -> str | NotComputable:
     """What is the base worth?"""
     if isinstance(worth.expected, NotComputable):
         return worth.expected
@@ -289,21 +301,38 @@ def value(worth: Any, counts: Any, settings: Any) -> str | NotComputable:
         "models' parameters only."
     )
     return (
-        f"The {words.count(counts.customers, 'customer')} of today are expected to spend {short(worth.expected)} in "
-        f"the next {words.days(settings.horizon_days)}, discounted at {words.percent(settings.annual_discount_rate)} a "
-        f"year. {sure} {profit} Customers still to be won are not in it."
+        f"The {words.count(counts.customers, 'customer')} of today are expected to spend {short(spend)} in the next "
+        f"{words.days(settings.horizon_days)}. Money later counts for less: at "
+        f"{words.percent(settings.annual_discount_rate)} a year that is worth {short(worth.expected)} today. {sure} "
+        f"{profit} Customers still to be won are not in it."
     )
 
 
+TOO_FAR = 0.2  # a forecast that missed by more than this is no plan
+
+
 @tells
-def miss(test: Any) -> str | NotComputable:
-    """The back-test in half a sentence, for the head of a page."""
-    if isinstance(test.orders_error, NotComputable):
-        return test.orders_error
-    made = f"In the back-test below, a forecast made {words.days(test.days)} ago was {off_by(test.orders_error)} in"
+def miss(test: Any) -> str:
+    """The back-test in a sentence, for the head of a page."""
+    upto, error = words.day(test.origin), off_by(test.orders_error)
+    made = f"A forecast made in the same way from the orders up to {upto} was {error} in"
     if isinstance(test.revenue_error, NotComputable):
-        return f"{made} orders."
-    return f"{made} orders and {off_by(test.revenue_error)} in revenue: plan with a margin of that size."
+        return f"{made} orders over the {words.days(test.days)} after."
+    return (
+        f"{made} orders and {off_by(test.revenue_error)} in revenue over the {words.days(test.days)} after: expect at "
+        "least such an error here, and a larger one where the time ahead is longer."
+    )
+
+
+def too_far_off(test: Any) -> str:
+    """A warning where the back-test missed by more than anyone should plan with; else nothing."""
+    errors = [] if isinstance(test, NotComputable) else [test.orders_error, test.revenue_error]
+    if not any(abs(error) > TOO_FAR for error in errors if not isinstance(error, NotComputable)):
+        return ""
+    return (
+        f"Do not plan with the forecasts of this page: made from the orders up to {words.day(test.origin)}, they would "
+        f"have been {off_by(test.orders_error)} in orders and {off_by(test.revenue_error)} in revenue."
+    )
 
 
 @tells
@@ -318,20 +347,22 @@ def one_time_buyers(counts: Any) -> str:
 
 
 @tells
-def new_customer(new: Any, currency: str, settings: Any) -> str | NotComputable:
+def new_customer(new: Any, counts: Any, settings: Any) -> str | NotComputable:
     """What may a new customer cost?"""
     if isinstance(new.revenue, NotComputable):
         return new.revenue
+    currency, margin = settings.currency, settings.margin_rate
     said = (
-        f"After the first order a new customer is expected to make {words.number(new.orders, digits=2)} more purchases "
-        f"in {words.days(settings.horizon_days)}, worth {words.money(new.revenue, currency)} of discounted revenue "
-        f"({words.money(new.spend, currency)} each)"
+        f"A first order brings {words.money(counts.first_amount, currency)} on average. After it a new customer is "
+        f"expected to make {words.number(new.orders, digits=2)} more purchases of {words.money(new.spend, currency)} "
+        f"in {words.days(settings.horizon_days)}, worth {words.money(new.revenue, currency)} discounted"
     )
-    if settings.margin_rate is None:
+    if margin is None:
         return f"{said}. What may be paid to win one depends on the margin: margin_rate is not set."
+    most = margin * (counts.first_amount + new.revenue)
     return (
-        f"{said}, {words.money(new.profit, currency)} of it margin. Winning a customer pays if it costs less than that "
-        "and the margin of the first order together."
+        f"{said}. At a margin of {words.percent(margin)}, winning a customer pays within these days as long as it costs "
+        f"less than {words.money(most, currency)}."
     )
 
 
@@ -348,17 +379,19 @@ def groups(frame: pd.DataFrame, by: str, currency: str) -> str:
     )
     if best.low > worst.high:
         return (
-            f"{told}: more than chance explains. Where winning the first costs less than its margin, that is where to "
-            "look for more; whether more money would win more such customers, these figures cannot say."
+            f"{told}: more than chance explains. Compare the last column with what a customer of each {by} costs; "
+            "whether more money would win more such customers, these figures cannot say."
         )
     return f"{told}; the intervals overlap, so the order of the list may be chance."
 
 
-def how_to_use_the_list(settings: Any) -> str:
+@tells
+def how_to_use_the_list(scores: Any, settings: Any) -> str:
     """What stands in tables/customers, and what it is for."""
-    money = "residual_revenue" + ("" if settings.margin_rate is None else " and residual_profit")
+    money = "value" + ("" if settings.margin_rate is None else " and its margin")
     return (
-        f"tables/customers has a row for each customer, the most valuable first, with P(alive), expected purchases and "
-        f"{money} of the next {words.days(settings.horizon_days)}. It ranks whom to look after; whether a message or a "
-        "coupon changes what they do is another question, which only a campaign with a holdout answers."
+        "tables/customers.csv has a row for each customer, the most valuable first, with the purchases to expect in "
+        f"the next {words.days(settings.horizon_days)} and their {money}. A single customer's figure is a mean over many "
+        "who look alike; use it to rank whom to look after. Whether a message or a coupon changes what they do is "
+        "another question, which only a campaign with a holdout answers."
     )

@@ -74,7 +74,7 @@ def _warm(modules: list[str]) -> float:
         os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         gc.disable()  # nothing that an import makes is garbage
         for module in ["ipykernel.kernelapp", "ipykernel.zmqshell", *modules]:
-            with suppress(Exception), warnings.catch_warnings():
+            with suppress(Exception, SystemExit), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 importlib.import_module(module)
         gc.freeze()  # forked kernels share these pages
