@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from clvbook.book import open_book
-from clvbook.settings import make_settings
+from clvbook.settings import make_settings, month_end
 from clvbook.simulate import simulate_shop
 
 SETTINGS = {"shop": "sim", "orders": "shop/orders.csv.gz", "month": "2026-09", "resamples": 50, "margin_rate": 0.4}
@@ -54,6 +54,8 @@ def tiny(home):
 
     def book(rows, columns=("order_id", "customer_id", "paid_at", "paid"), **values):
         pd.DataFrame(rows, columns=list(columns)).to_csv(home / "orders.csv", index=False)
+        if "month" in values and str(month_end(values["month"])) > max(str(row[2])[:10] for row in rows):
+            values = {"data_through": month_end(values["month"]), **values}  # the export covers the whole month
         return open_book(make_settings({"shop": "tiny", "orders": "orders.csv", "engine_threads": 1, **values}))
 
     return book

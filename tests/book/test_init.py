@@ -144,7 +144,7 @@ def test_a_mapping_of_the_shops_own_that_changes_is_read_anew(shop):
     own = shop / "data" / "own.yml"
     own.write_text(text + "times: ['%Y-%m-%d']\n")
     assert init("own", "--from", "data/own.yml", "data/my/orders202609.csv").exit_code == 0
-    settings = load_settings(shop / "params" / "own.yml", {"month": "2026-10"})
+    settings = load_settings(shop / "params" / "own.yml", {"month": "2026-10", "data_through": "2026-10-31"})
     assert settings.mapping == "data/own.yml"
     before = open_book(settings)
     assert (before.files, before.reconciliation.orders_kept) == (1, 1)

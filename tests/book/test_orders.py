@@ -148,3 +148,29 @@ def test_tables_do_not_depend_on_where_the_cache_is(book, opened, sim, home):
     frames = [found.purchases.order_by(key).to_pandas() for found in (cold, book)]
     assert frames[0].equals(frames[1])
     assert [path.name for path in home.iterdir()] == [".cache"]
+
+
+def test_a_month_that_the_data_do_not_cover_is_refused(tiny):
+    rows = [("1", "a", "2026-03-01", 9), ("2", "a", "2026-03-20", 9)]
+    with pytest.raises(InputRefused, match="the data end on 2026-03-20: 11 days of 2026-03 are not in them"):
+        tiny(rows, month="2026-03", data_through=date(2026, 3, 20))
+    assert tiny(rows, month="2026-03", data_through=date(2026, 3, 31)).month == "2026-03"
+
+
+def test_one_stray_date_does_not_choose_the_month(tiny):
+    rows = [(str(day), "a", f"2026-03-{day:02d}", 9) for day in range(1, 32)]
+    assert tiny(rows).month == "2026-03"
+    stray = [*rows, ("x", "b", "2062-11-01", 9)]
+    with pytest.raises(InputRefused, match="comes 13,364 days after the one before"):
+        tiny(stray)
+    assert tiny(stray, month="2026-03").not_yet == 1
+    assert tiny(stray, data_through=date(2026, 3, 31)).reconciliation.quarantined == {"future_date": 1}
+
+
+def test_whoever_runs_a_month_hears_of_defaults_and_of_a_month_that_is_not_complete(tiny):
+    rows = [("1", "a", "2026-02-28", 9), ("2", "a", "2026-03-20", 9)]
+    told = "\n".join(tiny(rows).notes)
+    assert "currency: CNY, the default" in told
+    assert "timezone: Asia/Shanghai, the default" in told
+    assert "2026-02 is the last complete month" in told
+    assert tiny(rows, currency="EUR", timezone="Europe/Berlin", data_through=date(2026, 3, 31)).notes == []

@@ -17,7 +17,7 @@ from clvbook.present import words
 from clvbook.settings import make_settings
 
 WHY = NotComputable("not enough data: 3 customers, 200 needed")
-COUNTS = Base(customers=1000, one_time=600, repeat_customers=400, purchases=1900, revenue=1e5)
+COUNTS = Base(customers=1000, one_time=600, repeat_customers=400, purchases=1900, revenue=1e5, first_amount=80.0)
 PLAIN = make_settings({"shop": "a", "orders": "o.csv"})
 WITH_MARGIN = make_settings({"shop": "a", "orders": "o.csv", "margin_rate": 0.4})
 TEST = Backtest(
@@ -50,10 +50,10 @@ def test_a_paragraph_joins_what_is_said_once_and_escapes_it():
         lambda: s.concentration(WHY),
         lambda: s.deciles(WHY, "CNY"),
         lambda: s.independence(WHY),
-        lambda: s.value(WHY, COUNTS, PLAIN),
-        lambda: s.value(ValueTotal(WHY, WHY, WHY), COUNTS, PLAIN),
-        lambda: s.new_customer(WHY, "CNY", PLAIN),
-        lambda: s.new_customer(NewCustomer(0.5, 0.4, WHY, WHY, WHY), "CNY", PLAIN),
+        lambda: s.value(WHY, 1.0, COUNTS, PLAIN),
+        lambda: s.value(ValueTotal(WHY, WHY, WHY), WHY, COUNTS, PLAIN),
+        lambda: s.new_customer(WHY, COUNTS, PLAIN),
+        lambda: s.new_customer(NewCustomer(0.5, 0.4, WHY, WHY, WHY), COUNTS, PLAIN),
         lambda: s.groups(WHY, "source", "CNY"),
     ],
 )
@@ -86,10 +86,13 @@ def test_the_reason_that_weighs_most_is_named():
 
 
 def test_identity_says_how_much_of_the_shop_is_known():
-    months = pd.DataFrame({"identified": [90, 95], "orders": [100, 100]})
+    months = pd.DataFrame({"month": ["2026-08", "2026-09"], "identified": [95, 90], "orders": [100, 100]})
+    months["identified_share"] = months.identified / months.orders
     assert told(s.identity(months, "CNY", 250.0)).startswith(
         "92.5 % of orders name their customer. The others, worth ¥250,"
     )
+    assert told(s.identity(months, "CNY", 250.0)).endswith("In September 2026 it was 90.0 % only.")
+    assert "only" not in s.identity(months.assign(identified=92, identified_share=0.92), "CNY", 250.0)
     assert "whole business" in s.identity(months.assign(identified=100), "CNY", 0)
 
 
@@ -100,7 +103,7 @@ def test_gaps_are_counted_and_the_longest_is_named():
         "2 stretches without any order are longer than chance explains; the longest is 10–20 Feb 2026 (11 days)."
     )
     assert told(s.gaps(runs.iloc[:1])).startswith("1 stretch without any order is longer")
-    assert "nothing speaks for a hole" in s.gaps(runs.iloc[:0])
+    assert "nothing suggests missing days" in s.gaps(runs.iloc[:0])
 
 
 def test_an_export_that_begins_with_a_wave_of_new_customers_is_read_with_care():
@@ -141,9 +144,16 @@ def test_the_back_test_says_how_far_off_and_whether_the_interval_warned():
     assert "500 came: the forecast was right to a tenth of a per cent." in told(s.backtest(inside, "CNY", 0.95))
     assert "outside" not in told(s.backtest(inside, "CNY", 0.95))
     assert told(s.miss(TEST)) == (
-        "In the back-test below, a forecast made 180 days ago was 25.0 % too high in orders and 5.0 % too low in "
-        "revenue: plan with a margin of that size."
+        "A forecast made in the same way from the orders up to 3 April 2026 was 25.0 % too high in orders and 5.0 % "
+        "too low in revenue over the 180 days after: expect at least such an error here, and a larger one where the time "
+        "ahead is longer."
     )
+
+
+def test_a_forecast_that_missed_by_far_is_no_plan():
+    assert told(s.too_far_off(TEST)).startswith("Do not plan with the forecasts of this page")
+    assert s.too_far_off(inside_a_fifth := replace(TEST, orders_actual=480.0)) == "", inside_a_fifth
+    assert s.too_far_off(WHY) == ""
 
 
 def test_a_back_test_without_money_or_interval_tells_the_rest():
@@ -152,13 +162,13 @@ def test_a_back_test_without_money_or_interval_tells_the_rest():
     assert said.endswith(f"400 came: the forecast was 25.0 % too high. It has no interval: {WHY}.")
     assert "In money" not in said
     assert "outside" not in said
-    assert told(s.miss(poor)).endswith("was 25.0 % too high in orders.")
+    assert told(s.miss(poor)).endswith("was 25.0 % too high in orders over the 180 days after.")
 
 
 def test_a_back_test_in_which_nobody_bought_says_so():
     none = replace(TEST, orders_actual=0.0, revenue_actual=0.0)
     assert "0 came: nobody bought in the days held out." in told(s.backtest(none, "CNY", 0.95))
-    assert told(s.miss(none)) == "Not computable: nobody bought in the days held out."
+    assert s.miss(none).reason == "nobody bought in the days held out"
 
 
 def test_shares_of_the_best_customers():
@@ -183,14 +193,16 @@ def test_the_connection_of_how_often_and_how_much(r, words_):
 
 def test_value_and_what_a_new_customer_may_cost():
     worth = ValueTotal(1_200_000.0, 1_150_000.0, 1_260_000.0)
-    said = told(s.value(worth, COUNTS, WITH_MARGIN))
-    assert "expected to spend ¥1.20 million in the next 365 days" in said
+    said = told(s.value(worth, 1_250_000.0, COUNTS, WITH_MARGIN))
+    assert "expected to spend ¥1.25 million in the next 365 days. Money later counts for less: at 10.0 % a year" in said
+    assert "that is worth ¥1.20 million today" in said
     assert "95 % interval ¥1.15–1.26 million" in said
     assert "At a margin of 40.0 % that is ¥480,000 of profit." in said
-    assert "This is revenue and not profit: margin_rate is not set." in told(s.value(worth, COUNTS, PLAIN))
+    assert "This is revenue and not profit: margin_rate is not set." in told(s.value(worth, 1_250_000.0, COUNTS, PLAIN))
     new = NewCustomer(0.5, 0.45, 100.0, 45.0, 18.0)
-    assert "¥18.00 of it margin" in told(s.new_customer(new, "CNY", WITH_MARGIN))
-    unknown = told(s.new_customer(replace(new, profit=NotComputable("x")), "CNY", PLAIN))
+    # 0.4 x (first order 80 + 45 discounted after it)
+    assert "costs less than ¥50.00" in told(s.new_customer(new, COUNTS, WITH_MARGIN))
+    unknown = told(s.new_customer(replace(new, profit=NotComputable("x")), COUNTS, PLAIN))
     assert unknown.endswith("margin_rate is not set.")
 
 
@@ -204,8 +216,9 @@ def test_groups_differ_only_where_their_intervals_do():
 
 
 def test_the_list_holds_profit_only_where_a_margin_is_set():
-    assert "residual_revenue of the next" in told(s.how_to_use_the_list(PLAIN))
-    assert "residual_revenue and residual_profit of" in told(s.how_to_use_the_list(WITH_MARGIN))
+    assert "their value. A single" in told(s.how_to_use_the_list("scores", PLAIN))
+    assert "their value and its margin. A single" in told(s.how_to_use_the_list("scores", WITH_MARGIN))
+    assert s.how_to_use_the_list(WHY, PLAIN) is WHY
 
 
 def test_nothing_to_say_shows_nothing():

@@ -314,6 +314,8 @@ TOO_FAR = 0.2  # a forecast that missed by more than this is no plan
 @tells
 def miss(test: Any) -> str:
     """The back-test in a sentence, for the head of a page."""
+    if isinstance(test.orders_error, NotComputable):
+        return test.orders_error
     upto, error = words.day(test.origin), off_by(test.orders_error)
     made = f"A forecast made in the same way from the orders up to {upto} was {error} in"
     if isinstance(test.revenue_error, NotComputable):
@@ -361,8 +363,8 @@ def new_customer(new: Any, counts: Any, settings: Any) -> str | NotComputable:
         return f"{said}. What may be paid to win one depends on the margin: margin_rate is not set."
     most = margin * (counts.first_amount + new.revenue)
     return (
-        f"{said}. At a margin of {words.percent(margin)}, winning a customer pays within these days as long as it costs "
-        f"less than {words.money(most, currency)}."
+        f"{said}. At a margin of {words.percent(margin)}, winning a customer pays within these days as long as it "
+        f"costs less than {words.money(most, currency)}."
     )
 
 
@@ -391,7 +393,7 @@ def how_to_use_the_list(scores: Any, settings: Any) -> str:
     money = "value" + ("" if settings.margin_rate is None else " and its margin")
     return (
         "tables/customers.csv has a row for each customer, the most valuable first, with the purchases to expect in "
-        f"the next {words.days(settings.horizon_days)} and their {money}. A single customer's figure is a mean over many "
-        "who look alike; use it to rank whom to look after. Whether a message or a coupon changes what they do is "
+        f"the next {words.days(settings.horizon_days)} and their {money}. A single customer's figure is a mean over "
+        "many who look alike; use it to rank whom to look after. Whether a message or a coupon changes what they do is "
         "another question, which only a campaign with a holdout answers."
     )
