@@ -64,7 +64,7 @@ class Details(_Strict):
 class Mapping(_Strict):
     """One platform's export. `columns` lists, for each canonical column, the names it goes by, best first."""
 
-    shelf: ClassVar[Any] = SHIPPED
+    shelf: ClassVar[Any] = None  # the folder of shipped mappings of another kind
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
