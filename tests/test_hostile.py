@@ -170,7 +170,10 @@ def test_no_page_shows_who_a_customer_is(shops, month):
         assert "x" * 1000 not in text, path
 
 
-def test_what_was_read_before_is_checked_as_well_when_it_is_not_read_again(shops, month):
-    code, out, err = cli("run", shops / "hostile.yml", "--output", shops / "again", "--only", "customer_value")
+def test_what_was_read_before_is_published_again_and_a_page_warns_of_unidentified_orders(shops, month):
+    code, out, err = cli("run", shops / "hostile.yml", "--output", shops / "again", "--set", "unidentified_limit=0")
     assert code == 0, err
-    assert json.loads(out.splitlines()[-1])["status"] == "published"
+    page = Path(json.loads(out.splitlines()[-1])["index"]).parent / "customer_value.html"
+    warning = re.compile(r'<p class="clv-banner">[0-9.]+\s% of orders do not name their customer')
+    assert warning.search(page.read_text(encoding="utf-8"))
+    assert not warning.search((month / "customer_value.html").read_text(encoding="utf-8"))

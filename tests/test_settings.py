@@ -163,7 +163,8 @@ def test_a_file_that_is_not_there_is_told_with_the_nearest(place):
 def test_a_file_with_every_parameter_comes_back_as_it_was(place):
     everything = {
         "shop": "demo", "orders": ["a.csv", "b*.csv"], "mapping": "online_retail", "title": "示例店",
-        "month": "2026-09",
+        "orders_query": "SELECT * FROM o", "identity": ["email", "phone"], "month": "2026-09",
+        "fake_words": ["刷单"], "price_floor": 1.0, "fake_customers_per_address": 5, "unidentified_limit": 0.2,
         "data_through": date(2026, 10, 5), "timezone": "Europe/London", "currency": "GBP", "margin_rate": 0.4,
         "annual_discount_rate": 0.0, "horizon_days": 90, "backtest_days": 60, "confidence": 0.9, "resamples": 50,
         "seed": 7, "min_customers": 1, "min_repeat_customers": 2, "non_product": ["POST"], "engine": "duckdb",

@@ -182,7 +182,7 @@ def home() -> Path:
     return here
 
 
-def _by_number(path: Path) -> list[tuple[bool, int, str]]:
+def by_number(path: Path) -> list[tuple[bool, int, str]]:
     """A file's place among others by the numbers in its name, as people count them: 9 before 10, 10 before 10 (1)."""
     parts = re.split(r"(\d+)", path.stem)
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts] + [(True, 0, path.name)]
@@ -199,7 +199,7 @@ def find_files(pattern: str) -> list[Path]:
     else:
         path = home() / Path(pattern).expanduser()
         globbed = any(c in path.name for c in "*?[") and not path.exists()
-        found = sorted(path.parent.glob(path.name), key=_by_number) if globbed else [path]
+        found = sorted(path.parent.glob(path.name), key=by_number) if globbed else [path]
     found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(

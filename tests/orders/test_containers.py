@@ -98,6 +98,12 @@ def test_archives_and_files_keep_the_order_in_which_they_are_named(read, tmp_pat
     assert read(tmp_path / "late.csv", early).reconciliation.net_kept == 10
 
 
+def test_months_of_an_archive_come_in_the_order_of_their_numbers(read, tmp_path):
+    names = ["2025/12.csv", "2026/9.csv", "2026/10.csv"]
+    members = {name: HEAD + f"1,anna,2026-09-02,{place}\n" for place, name in enumerate(names, 1)}
+    assert read(packed(tmp_path / "z.zip", dict(reversed(members.items())))).reconciliation.net_kept == 3
+
+
 def test_names_that_chinese_archivers_write_are_read(read, tmp_path):
     path = packed(tmp_path / "z.zip", {"XXXX.csv": HEAD + "1,anna,2026-09-02,x\n"})
     path.write_bytes(path.read_bytes().replace(b"XXXX", "订单".encode("gb18030")))

@@ -194,7 +194,7 @@ def _canonical(orders: Table, raw: RawOrders) -> Table:
 def _set_aside(rows: Table, raw: RawOrders) -> Table:
     """Rows set aside, in the order of the files, each with its reason, its place and its cells as read."""
     words = ibis.cases(*((rows.code == code, reason) for code, reason in enumerate(REASONS)))
-    found = raw.placed(rows.mutate(reason=words)).inner_join(raw.cells(), "seq")
+    found = raw.placed(rows.mutate(reason=words)).inner_join(raw.cells(rows.select("seq")), "seq")
     return found.select("reason", "source_file", "line", "order_id", "customer_id", "amount", cells="as_read").order_by(
         "source_file", "line"
     )

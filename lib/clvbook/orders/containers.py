@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from clvbook.errors import InputRefused
+from clvbook.settings import by_number
 
 MOST_FILES = 1_000
 MOST_BYTES = 8 << 30  # of all files in one archive together, unpacked
@@ -98,7 +99,7 @@ def _unzipped(path: Path, folder: Path) -> Iterator[Path]:
     with zipfile.ZipFile(path) as archive:
         members = {_name(info): info for info in _checked(path, archive) if not _litter(_name(info))}
         taken, left = set(), MOST_BYTES
-        for name in sorted(members):
+        for name in sorted(members, key=lambda name: [by_number(Path(part)) for part in name.split("/")]):
             info, base = members[name], name.rsplit("/", 1)[-1]
             if not base.lower().endswith(_TEXTS):
                 raise InputRefused(

@@ -11,8 +11,9 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -100,11 +101,10 @@ def _encoding(path: Path, mapping: Mapping) -> tuple[str, int]:
     try:
         return "utf-8", _check_bytes(path)
     except _NotUtf8 as refused:
-        lines = _check_bytes(path, strict=False)  # no line is endless, so that the header can be looked at
         for encoding in _ENCODINGS:
             header = _tried(path, mapping, encoding)
             if encoding in mapping.format.encodings and mapping.knows(header):
-                return encoding, lines
+                return encoding, _check_bytes(path, strict=False)
             if header and (hint := _fitting(header)):
                 raise InputRefused(refused.fact, hint) from None
         raise
@@ -187,7 +187,7 @@ def in_utf8(file: OrderFile, folder: Path) -> OrderFile:
             lines += chunk.count(b"\n")
 
 
-def _cells(text: TextIO, mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
+def _cells(text: Iterable[str], mapping: Mapping) -> Iterator[tuple[int, list[str]]]:
     """Each record that is not blank, with the line it begins on: slow, exact, one at a time."""
     if mapping.format.delimiter == "whitespace":
         for number, line in enumerate(text, 1):
@@ -206,7 +206,8 @@ def _header(path: Path, mapping: Mapping, encoding: str) -> list[str]:
     try:
         # Only the header counts here: damaged cells further down are refused where they are, by their own line.
         with _text(path, encoding, errors="replace") as text:
-            return next(_cells(text, mapping))[1]
+            pieces = iter(partial(text.readline, LONGEST_LINE), "")  # a line may be endless
+            return next(_cells(pieces, mapping))[1]
     except StopIteration:
         raise InputRefused(f"{path}: holds blank lines only", "export the orders again") from None
     except csv.Error as error:

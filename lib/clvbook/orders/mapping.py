@@ -64,7 +64,7 @@ class Details(_Strict):
 class Mapping(_Strict):
     """One platform's export. `columns` lists, for each canonical column, the names it goes by, best first."""
 
-    shelf: ClassVar[Any] = SHIPPED
+    shelf: ClassVar[Any] = None  # the folder of shipped mappings of another kind
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
@@ -150,7 +150,7 @@ def load_mapping(name: str, *, kind: type[Mapping] = Mapping) -> Mapping:
 
     Errors: BadParameters where it is not there, is no YAML, or holds an unknown key or status.
     """
-    source = own_file(name) or SHIPPED / kind.shelf / f"{name}.yml"
+    source = own_file(name) or (kind.shelf or SHIPPED) / f"{name}.yml"
     try:
         values = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as error:

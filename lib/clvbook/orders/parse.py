@@ -12,7 +12,7 @@ from ibis.expr.types import BooleanValue, DecimalValue, StringValue, TimestampVa
 from clvbook.orders.mapping import FileFormat, Mapping, fold
 from clvbook.orders.schema import MONEY
 
-_TOO_MUCH, _WIDE = 10**12, "decimal(38,4)"
+_BELOW_A_TRILLION, _WIDE = "decimal(16,4)", "decimal(38,4)"
 _EDGE, _EDGES = r"^[\s\p{Z}]|[\s\p{Z}]$", r"^[\s\p{Z}]+|[\s\p{Z}]+$"
 _FULL = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000\uffe5"
 _HALF = "".join(map(chr, range(0x21, 0x7F))) + " \u00a5"
@@ -37,6 +37,16 @@ def _clock(zone, instant):
 @ibis.udf.scalar.builtin
 def translate(text: str, signs: str, others: str) -> str:
     """Each of `signs` in the text replaced by the one of `others` in the same place."""
+
+
+@ibis.udf.scalar.builtin(signature=((dt.Array(dt.string), dt.string), dt.int64))
+def list_position(words, word):
+    """The place of a word in a list, from 1; 0 where it is not there."""
+
+
+@ibis.udf.scalar.builtin(signature=((dt.Array(dt.string), dt.int64), dt.string))
+def list_extract(words, place):
+    """The word in a place of a list, from 1; null where there is none."""
 
 
 def narrow(text: StringValue) -> StringValue:
@@ -64,30 +74,28 @@ def filled(text: StringValue) -> StringValue:
 
 def amount(text: StringValue, form: FileFormat) -> DecimalValue:
     """A plain decimal number, rounded to 4 places: no exponent, no nan, below a trillion; otherwise null."""
-    # Cells without spaces are read at once; coalesce looks at the second way only where the first gives nothing.
-    value = ibis.coalesce(_number(text, form), _number(_bare(text, form), form))
-    return ibis.ifelse(value.abs() < _TOO_MUCH, value, ibis.null(MONEY))
+    # Most cells are plain. A case looks at the others only in those that are not; coalesce would do so in all, because
+    # the engine takes what stands twice in it out of it.
+    plain = rf"^[+-]?(\d+({re.escape(form.decimal)}\d*)?|{re.escape(form.decimal)}\d+)$"
+    bare = _bare(text, form)
+    number = ibis.cases((text.re_search(plain), text), (bare.re_search(plain), bare), else_=ibis.null("string"))
+    if form.decimal != ".":
+        number = number.replace(form.decimal, ".")
+    return number.try_cast(_BELOW_A_TRILLION).cast(MONEY)
 
 
 def _bare(text: StringValue, form: FileFormat) -> StringValue:
-    """The amount without spaces and currency marks, in usual digits."""
-    if not form.money_marks:
-        return stripped(text)
-    marks = "|".join(sorted({re.escape(mark) for word in form.money_marks for mark in (word, fold(word))}))
-    bare = narrow(stripped(text)).re_replace(rf"(?i)^([+-]?)\s*(?:{marks})\s*([+-]?)|\s*(?:{marks})$", r"\1\2")
-    # One expression takes one mark off; an amount may have one on each side.
-    return bare.re_replace(rf"(?i)\s*(?:{marks})$", "")
-
-
-def _number(text: StringValue, form: FileFormat) -> DecimalValue:
-    point = re.escape(form.decimal)
-    if form.thousands:
-        grouped = rf"^[+-]?\d{{1,3}}({re.escape(form.thousands)}\d{{3}})+({point}\d*)?$"
-        text = ibis.ifelse(text.re_search(grouped), text.replace(form.thousands, ""), text)
-    plain = text.re_search(rf"^[+-]?(\d+({point}\d*)?|{point}\d+)$")
-    if form.decimal != ".":
-        text = text.replace(form.decimal, ".")
-    return ibis.ifelse(plain, text, ibis.null("string")).try_cast(MONEY)
+    """The amount without spaces, currency marks and marks of thousands, in usual digits."""
+    bare = stripped(text)
+    if form.money_marks:
+        marks = "|".join(sorted({re.escape(mark) for word in form.money_marks for mark in (word, fold(word))}))
+        bare = narrow(bare).re_replace(rf"(?i)\s*(?:{marks})$", "")
+        bare = bare.re_replace(rf"(?i)^([+-]?)\s*(?:{marks})\s*([+-]?)", r"\1\2")
+    if not form.thousands:
+        return bare
+    mark = re.escape(form.thousands)
+    grouped = bare.re_search(rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+({re.escape(form.decimal)}\d*)?$")
+    return ibis.ifelse(grouped, bare.replace(form.thousands, ""), bare)
 
 
 def product(quantity: DecimalValue, price: DecimalValue) -> DecimalValue:
@@ -128,16 +136,18 @@ def folded(text: StringValue) -> StringValue:
 
 def status(word: StringValue, mapping: Mapping) -> StringValue:
     """The canonical status of a platform's `folded` word: the default where there is none, null where it is unknown."""
-    known = [(word == form, status) for form, status in sorted(mapping.statuses.items())]
-    known = ibis.cases((word.isnull(), mapping.default_status), *known, else_=ibis.null("string"))
-    usual = [(narrow(word) == form, status) for form, status in sorted(mapping.statuses.items())]
-    return ibis.coalesce(known, ibis.cases(*usual, else_=ibis.null("string"))) if usual else known
+    known = mapped(word, mapping.statuses)
+    # Words of full-width letters are rare: they are looked up only where the word as it stands is unknown.
+    given = ibis.ifelse(known.isnull(), mapped(narrow(word), mapping.statuses), known)
+    return ibis.ifelse(word.isnull(), mapping.default_status, given)
 
 
 def mapped(word: StringValue, meanings: dict[str, str]) -> StringValue:
     """What a `folded` word means by a table; null where it does not stand there."""
-    known = [(word == form, meaning) for form, meaning in sorted(meanings.items())]
-    return ibis.cases(*known, else_=ibis.null("string"))
+    if not meanings:
+        return ibis.null("string")
+    words, means = zip(*sorted(meanings.items()), strict=True)
+    return list_extract(ibis.array(list(means)), list_position(ibis.array(list(words)), word))
 
 
 def listed(text: StringValue, codes: list[str]) -> BooleanValue:

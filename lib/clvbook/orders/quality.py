@@ -113,9 +113,11 @@ def with_flagged(orders: ibis.Table, flagged: ibis.Table, *, as_of: date) -> pd.
     repeat_rate (customers with purchases on two days or more). flagged: order_id, customer_id, day, net. NotComputable
     where no order was set aside as fake up to `as_of`.
     """
-    columns = ["customer_id", "day", "net"]
-    reported = orders.filter(_.day <= as_of).select(columns)
-    flagged = flagged.filter(_.day <= as_of).select(columns)
+    # as wide decimals: stored tables differ in the digits that the engine gave to their money
+    reported, flagged = (
+        table.filter(_.day <= as_of).select("customer_id", "day", net=_.net.cast("decimal(38,4)"))
+        for table in (orders, flagged)
+    )
     if not flagged.count().to_pandas():
         return NotComputable("no order was set aside as fake")
     lines = [_headline(reported), _headline(ibis.union(reported, flagged))]

@@ -57,15 +57,17 @@ class RawOrders:
         found = rows.asof_join(ibis.memtable(pa.table(columns)), "seq")
         return found.mutate(line=found.seq + found["shift"]).drop("seq_right", "from_seq", "shift")
 
-    def cells(self) -> Table:
-        """Every row of every file again: seq, as_read (JSON, by the file's own header)."""
+    def cells(self, wanted: Table | None = None) -> Table:
+        """Rows as they stand in the files: seq, as_read (JSON, by the file's own header); all, or those of `wanted`."""
         parts, start = [], 0
         for file, text in zip(self.files, self.texts, strict=True):
             names = [
                 f"{name} ({place})" if name in file.header[:place] else name for place, name in enumerate(file.header)
             ]
-            read = ibis.struct({name: text[f"c{place}"] for place, name in enumerate(names)})
-            parts.append(text.select(seq=ibis.row_number() + start, as_read=read.cast("json").cast("string")))
+            rows = text.mutate(seq=ibis.row_number() + start)
+            rows = rows if wanted is None else rows.semi_join(wanted, "seq")
+            read = ibis.struct({name: rows[f"c{place}"] for place, name in enumerate(names)})
+            parts.append(rows.select("seq", as_read=read.cast("json").cast("string")))
             start += file.rows
         return ibis.union(*parts) if len(parts) > 1 else parts[0]
 

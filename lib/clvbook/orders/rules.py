@@ -35,12 +35,12 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
     given = [name for name in text.columns if name in (*_TEXTS, *_HELPERS, *_TIMES, *_NUMBERS, "status", "paid")]
     first = {name: filled(text[name]) if name in (*_TEXTS, *_HELPERS) else text[name] for name in given}
     first |= {"status": folded(text.status)} if "status" in given else {}
+    if "refund" in given and mapping.no_refund:
+        first["refund"] = ibis.ifelse(stripped(text.refund).isin(mapping.no_refund), "0", text.refund)
     first |= {"address": text.address} if "address" in text.columns and settings.fake_customers_per_address else {}
     text = text.select("file", "cells", **first)
     values: dict[str, Value] = {name: text[name] for name in given if name in _TEXTS}
     values |= {name: moment(text[name], mapping, settings.timezone) for name in given if name in _TIMES}
-    if "refund" in given and mapping.no_refund:
-        text = text.mutate(refund=ibis.ifelse(stripped(text.refund).isin(mapping.no_refund), "0", text.refund))
     values |= {name: amount(text[name], mapping.format) for name in given if name in _NUMBERS}
     values |= identity.names(text, mapping, settings)
     if mapping.item_rows != "none":
