@@ -144,9 +144,9 @@ def test_the_back_test_says_how_far_off_and_whether_the_interval_warned():
     assert "500 came: the forecast was right to a tenth of a per cent." in told(s.backtest(inside, "CNY", 0.95))
     assert "outside" not in told(s.backtest(inside, "CNY", 0.95))
     assert told(s.miss(TEST)) == (
-        "A forecast made in the same way from the orders up to 3 April 2026 was 25.0 % too high in orders and "
-        "5.0 % too low in revenue over the 180 days after: expect at least such an error here, and a larger one where the time "
-        "ahead is longer."
+        "A forecast made in the same way from the orders up to 3 April 2026 was 25.0 % too high in orders "
+        "and 5.0 % too low in revenue over the 180 days after: expect at least such an error here, and a larger one "
+        "where the time ahead is longer."
     )
 
 
