@@ -33,9 +33,11 @@ def shop(values, **columns):
 
 
 def test_the_base_is_counted(table):
-    frame = pd.DataFrame({"frequency": [0, 0, 1, 4], "revenue": [10.1, 20.2, 30.3, 40.4]})
+    frame = pd.DataFrame(
+        {"frequency": [0, 0, 1, 4], "revenue": [10.1, 20.2, 30.3, 40.4], "first_amount": [10.1, 20.2, 5.3, 4.4]}
+    )
     found = portfolio.base(table(frame))
-    assert found == portfolio.Base(customers=4, one_time=2, repeat_customers=2, purchases=9, revenue=101.0)
+    assert found == portfolio.Base(4, 2, 2, purchases=9, revenue=101.0, first_amount=10.0)
     assert found.repeat_rate == 0.5
     assert portfolio.base(table(frame.iloc[:0])) == NotComputable("no order names its customer")
 
