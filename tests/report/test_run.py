@@ -230,13 +230,13 @@ def test_killed_at_any_moment_the_published_month_stands_whole(desk, step, secon
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_by_a_signal_no_kernel_is_left(desk, how):
-    desk.write("1_slow", "import pathlib; pathlib.Path('started').touch()", "import time; time.sleep(600)")
+    here = desk.shop.parent / "started"
+    desk.write("1_slow", f"import pathlib; pathlib.Path({str(here)!r}).touch()", "import time; time.sleep(600)")
     with start_run(desk) as process:
-        started = []
-        deadline = time.monotonic() + 30
-        while len(started) < 2 and time.monotonic() < deadline:
-            started = kernels_of(process.pid)
+        deadline = time.monotonic() + 60
+        while not here.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
+        started = kernels_of(process.pid)
         process.send_signal(how)
         assert process.wait(20) == (143 if how == signal.SIGTERM else -signal.SIGINT)
     _, alive = psutil.wait_procs(started, timeout=5)
