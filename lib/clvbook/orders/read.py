@@ -9,7 +9,9 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
@@ -101,27 +103,36 @@ def read_files(
         )
     files = _in_utf8(con, looked)
     known = frozenset().union(*(file.found for file in files))
-    name, now = ibis.util.gen_name("orders"), ibis.util.gen_name("file")
-    texts, stored, shaped_as = [], 0, {}
-    for place, file in enumerate(files):
+    name, now = ibis.util.gen_name("orders"), ibis.util.gen_name("files")
+    texts, made = [_or_refused(file, partial(_source, con, file, mapping)) for file in files], []
+
+    def store(first: int, last: int) -> None:
+        sources = [f"SELECT *, {at}::SMALLINT AS file FROM {texts[at].get_name()}" for at in range(first, last)]  # noqa: S608
+        con.raw_sql(f"CREATE OR REPLACE VIEW {now} AS {' UNION ALL '.join(sources)}")
+        text = _as_text(con.table(now), files[first], mapping, known)
+        shaped = shape(text, mapping) if shape else text
+        if not made:
+            made.append(con.create_table(name, schema=shaped.schema()))
+        con.raw_sql(f"INSERT INTO {name} BY NAME {con.compile(shaped)}")
+
+    # Files of one header are read by one statement, by all cores. Where it fails, each alone tells which it was.
+    alike = [(len(file.header), *sorted(file.found.items())) for file in files]
+    first = 0
+    while first < len(files):
+        last = next((at for at in range(first, len(files)) if alike[at] != alike[first]), len(files))
         try:
-            source = _source(con, file, mapping)
-            con.raw_sql(f"CREATE OR REPLACE VIEW {now} AS SELECT *, {place}::SMALLINT AS file FROM {source.get_name()}")  # noqa: S608
-            # Files of one header are shaped by one statement: to put it together takes longer than a small file.
-            alike = (len(file.header), *sorted(file.found.items()))
-            if alike not in shaped_as:
-                text = _as_text(con.table(now), file, mapping, known)
-                shaped = shape(text, mapping) if shape else text
-                shaped_as[alike] = con.compile(shaped)
-            if not place:
-                con.create_table(name, schema=shaped.schema())
-            con.raw_sql(f"INSERT INTO {name} BY NAME {shaped_as[alike]}")
+            store(first, last)
         except duckdb.OutOfMemoryException:
             raise
         except duckdb.Error as error:
-            raise _refused(file, str(error)) from None
-        texts.append(source)
-        read = con.table(name).count().execute() - stored
+            for at in range(first, last):
+                _or_refused(files[at], partial(store, at, at + 1))
+            raise _refused(files[first], str(error)) from None
+        first = last
+    stored = con.table(name).group_by("file").agg(rows=ibis._.count()).to_pyarrow().to_pylist()
+    stored = {row["file"]: row["rows"] for row in stored}
+    for place, file in enumerate(files):
+        read = stored.get(place, 0)
         # A blank line or a line break within quotes makes rows fewer than lines; nothing makes them more.
         files[place] = file = file if read == file.rows else recounted(file, mapping)
         if read != file.rows:
@@ -129,7 +140,6 @@ def read_files(
                 f"{file.path}: {file.rows:,} rows stand in the file, {read:,} were read",
                 "a quote that is opened and not closed swallows rows; save the file again as CSV (UTF-8)",
             )
-        stored += read
     table = con.table(name)
     lines = tuple((file, _source(con, file, mapping)) for file in _in_utf8(con, details))
     return RawOrders(mapping, tuple(files), table.mutate(seq=table.rowid()), tuple(texts), lines)
@@ -142,6 +152,16 @@ def _in_utf8(con: ibis.BaseBackend, files: list[OrderFile]) -> list[OrderFile]:
     folder = Path(tempfile.mkdtemp(prefix="clvbook-"))
     weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
     return [in_utf8(file, folder) for file in files]
+
+
+def _or_refused(file: OrderFile, read: Callable[[], Any]) -> Any:
+    """What `read` gives; what the engine says against it is said of the file."""
+    try:
+        return read()
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        raise _refused(file, str(error)) from None
 
 
 def _source(con: ibis.BaseBackend, file: OrderFile, mapping: Mapping) -> Table:
