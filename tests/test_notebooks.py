@@ -139,9 +139,10 @@ def test_a_shop_gets_its_figures_and_tables(executed, path):
         kpis = {kpi["name"]: kpi["value"] for kpi in end["kpis"]}
         forecasts = {told["name"]: told["value"] for told in end["forecasts"]}
         assert len(listed) == kpis["customers"] > 1000
-        assert listed.value.sum() == pytest.approx(kpis["value"], rel=1e-9)
-        assert listed.expected_purchases.sum() == pytest.approx(forecasts["repeat_purchases"], rel=1e-9)
-        assert (listed.frequency > 0).mean() == pytest.approx(kpis["repeat_rate"])
+        # a row is rounded to a cent, and to a ten-thousandth of a purchase
+        assert abs(listed.value.sum() - kpis["value"]) <= 0.005 * len(listed)
+        assert abs(listed.expected_purchases.sum() - forecasts["repeat_purchases"]) <= 0.00005 * len(listed)
+        assert (listed.purchases > 1).mean() == pytest.approx(kpis["repeat_rate"])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
