@@ -100,7 +100,8 @@ def test_numbers_for_other_programs_are_numbers_and_the_same(account):
             # Below a trillion with four places a number has at most 16 figures; 15 of them are sure.
             assert abs(Decimal(told[name]) - value) <= abs(value) * Decimal("1e-15")
         elif isinstance(value, int):
-            assert told[name] == value
+            without = account.orders_without_customer if name == "orders_kept" else 0  # counted apart in the contract
+            assert told[name] == value - without
     assert told["quarantined"] == account.quarantined
     assert {r: float(paid) for r, paid in account.paid_quarantined_by_reason.items()} == told[
         "paid_quarantined_by_reason"

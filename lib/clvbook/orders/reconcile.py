@@ -71,10 +71,14 @@ class Reconciliation:
         return TypeAdapter(Reconciliation).validate_python(values)
 
     def as_numbers(self) -> dict[str, Any]:
-        """The reconciliation as `clvbook check --json` prints it: money as numbers, exact to 15 figures."""
+        """The reconciliation as `clvbook check --json` prints it: money as numbers, exact to 15 figures.
+
+        The contract counts kept orders with and without a customer apart: orders_kept there leaves out the latter.
+        """
         money = {name: float(value) for name, value in vars(self).items() if isinstance(value, Decimal)}
         by_reason = {reason: float(paid) for reason, paid in self.paid_quarantined_by_reason.items()}
-        return {**self.as_dict(), **money, "paid_quarantined_by_reason": by_reason}
+        known = self.orders_kept - self.orders_without_customer
+        return {**self.as_dict(), **money, "orders_kept": known, "paid_quarantined_by_reason": by_reason}
 
     @property
     def share_set_aside(self) -> float:

@@ -115,7 +115,7 @@ class Ledger:
             "rows_without_customer": without,
             "rows_refund": 0,
             "quarantined": set_aside,
-            "orders_kept": kept + without,
+            "orders_kept": kept,  # with a customer, as the contract of `clvbook check --json` counts
             "orders_without_customer": without,
         }
         check |= {name: cents / 100 for name, cents in self.check.items() if name != "customers"}
