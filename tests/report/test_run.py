@@ -221,7 +221,7 @@ def test_killed_at_any_moment_the_published_month_stands_whole(desk, step, secon
         assert hashlib.sha256((desk.month / entry["path"]).read_bytes()).hexdigest() == entry["sha256"]
     assert (desk.month / "index.html").read_text().rstrip().endswith("</html>")
     _, alive = psutil.wait_procs(children, timeout=5)
-    assert children
+    assert children or step == "finished"  # by then the kernels may have ended by themselves
     assert not alive
     assert desk.run(force=True).revision == number + 1
     assert not list((desk.shop / ".staging").glob("*"))
