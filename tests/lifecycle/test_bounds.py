@@ -52,7 +52,7 @@ purchases = st.sets(st.tuples(st.sampled_from("abc"), st.integers(0, 60)), min_s
 
 
 @given(purchases, st.integers(0, 70))
-@examples
+@settings(examples, max_examples=25)
 def test_the_engine_counts_each_wait_once(bought, age):
     days = ibis.memtable(
         {"customer_id": [c for c, _ in bought], "day": [ORIGIN + timedelta(days=d) for _, d in bought]},

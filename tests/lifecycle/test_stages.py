@@ -4,13 +4,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clvbook.errors import BadParameters
+from clvbook.errors import BadParameters, NotComputable
 from clvbook.lifecycle import stages
+from clvbook.settings import find_files
 
 ORIGIN = date(2026, 1, 1)
 BOUNDS = [45, 90, 180]
@@ -105,3 +107,69 @@ def test_month_ends_and_steps():
         date(2026, 4, 1),
     ]
     assert stages.steps(date(2026, 4, 1), days=45, first=date(2026, 1, 2)) == [date(2026, 2, 15), date(2026, 4, 1)]
+
+
+@given(purchases.filter(len), snapshots)
+@settings(examples, max_examples=15)
+def test_stages_partition_the_customers_at_every_snapshot(con, bought, at):
+    history = stages.stage_history(days_table(con, bought), snapshots=at, bounds=BOUNDS)
+    mix = stages.stage_mix(history)
+    for snapshot in at:
+        here = mix[mix.snapshot == pd.Timestamp(snapshot)]
+        known = len({c for c, d in bought if ORIGIN + timedelta(days=d) <= snapshot})
+        assert here.customers.sum() == known
+        assert list(here.stage) == ([0, 1, 2, 3] if known else [])
+        assert here.share.sum() == pytest.approx(1 if known else 0)
+
+        grid = stages.grid(history, snapshot=snapshot, prospects=7).set_index("count")
+        assert list(grid.index) == list(stages.COUNTS)
+        assert grid.customers["prospect"] == 7
+        assert all(isinstance(grid.loc["prospect", stage], NotComputable) for stage in stages.STAGES)
+        people = grid.drop("prospect")
+        assert people.customers.sum() == known
+        assert [people[stage].sum() for stage in stages.STAGES] == (list(here.customers) if known else [0] * 4)
+
+
+def test_the_grid_counts_purchases_as_the_source_does(con):
+    bought = {(c, d): 100 for c, n in zip("abcdefg", (1, 2, 3, 4, 5, 6, 6), strict=True) for d in range(n)}
+    at = ORIGIN + timedelta(days=50)
+    history = stages.stage_history(days_table(con, bought), snapshots=[at], bounds=BOUNDS)
+    reason = NotComputable("no unpaid orders")
+    grid = stages.grid(history, snapshot=at, prospects=reason)
+    assert list(grid["count"]) == ["prospect", "new", "old", "regular", "sticky"]
+    assert list(grid.customers) == [reason, 1, 1, 2, 3]
+    # the last of n purchases is 51 - n days old: with six of them 45, which is still active
+    assert list(grid.active[1:]) == [0, 0, 0, 2]
+    assert list(grid.silent[1:]) == [1, 1, 2, 1]
+
+
+def test_cdnow(con):
+    (file,) = find_files("package://lifetimes/datasets/CDNOW_sample.txt")
+    raw = pd.read_csv(file, header=None, sep=r"\s+", names=["_", "customer_id", "day", "n", "net"])
+    raw = raw.groupby(["customer_id", "day"], as_index=False).net.sum()
+    raw["day"] = pd.to_datetime(raw.day.astype(str))
+    days = ibis.memtable(raw.assign(customer_id=raw.customer_id.astype(str)))
+    days = days.mutate(day=days.day.date(), amount=days.net.cast("decimal(18,4)"))
+    at = stages.month_ends(date(1997, 1, 1), date(1998, 6, 30))
+    history = stages.stage_history(days, snapshots=at, bounds=BOUNDS)
+    mix = stages.stage_mix(history).pivot(index="snapshot", columns="stage", values="customers")
+    for snapshot in map(pd.Timestamp, at):
+        last = raw[raw.day <= snapshot].groupby("customer_id").day.max()
+        cut = pd.cut((snapshot - last).dt.days, [-1, *BOUNDS, 10_000], labels=False)
+        assert list(mix.loc[snapshot]) == list(cut.value_counts().reindex(range(4), fill_value=0))
+    # Fader, Hardie & Lee 2005: the sample's 2,357 customers all bought first in the first quarter of 1997
+    assert (mix.sum(axis=1)[2:] == 2357).all()
+
+
+def test_prospects_ordered_and_never_paid():
+    customers = ibis.memtable({"customer_id": ["a", "b"]})
+    schema = {"reason": "string", "customer_id": "string"}
+
+    def aside(*rows):
+        return ibis.memtable([dict(zip(schema, row, strict=True)) for row in rows], schema=schema)
+
+    rows = [("unpaid", "a"), ("unpaid", "x"), ("closed_unpaid", "x"), ("closed_unpaid", "y"), ("cancelled", "z")]
+    assert stages.prospects(aside(*rows, ("unpaid", None)), customers) == 2
+    assert stages.prospects(aside(("unpaid", "a")), customers) == 0
+    assert "no unpaid orders" in str(stages.prospects(aside(("cancelled", "z")), customers))
+    assert "1 unpaid orders" in str(stages.prospects(aside(("unpaid", None)), customers))

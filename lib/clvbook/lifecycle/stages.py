@@ -16,9 +16,10 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import ibis
+import pandas as pd
 from ibis import _
 
-from clvbook.errors import BadParameters
+from clvbook.errors import BadParameters, NotComputable
 
 STAGES = ("active", "silent", "sleeping", "lost")
 ASSETS = {"active": "liquid assets", "silent": "illiquid assets", "sleeping": "doubtful debts", "lost": "bad debts"}
@@ -97,3 +98,50 @@ def stage_history(days: ibis.Table, *, snapshots: Sequence[date], bounds: Sequen
         bought=ibis.ifelse(_["at"] == _.period, _.bought, 0).cast("int32"),
         spent=ibis.ifelse(_["at"] == _.period, _.spent, 0).cast(days.amount.type()),
     )
+
+
+def stage_mix(history: ibis.Table, *, stages: int = len(STAGES)) -> pd.DataFrame:
+    """Customers by stage at each snapshot: snapshot, stage (0 .. stages - 1), customers, share of the snapshot's.
+
+    Every stage has its row at every snapshot that anybody is in, with 0 customers where it is empty.
+    """
+    counted = history.group_by("snapshot", "stage").aggregate(customers=_.count()).to_pandas()
+    wide = counted.pivot(index="snapshot", columns="stage", values="customers").reindex(columns=range(stages))
+    mix = wide.fillna(0).astype("int64").stack().rename("customers").rename_axis(["snapshot", "stage"]).reset_index()
+    return mix.assign(share=mix["customers"] / mix.groupby("snapshot")["customers"].transform("sum"))
+
+
+def grid(history: ibis.Table, *, snapshot: date, prospects: int | NotComputable) -> pd.DataFrame:
+    """Customers at `snapshot` by number of purchases and stage: count (a word of `COUNTS`), one column a stage,
+    customers (their sum).
+
+    prospects: how many people are known by unpaid orders only (see `prospects`); they stand in `customers`, and their
+    stages are a NotComputable: who never bought has no last purchase.
+    """
+    count = ibis.cases((_.orders <= 2, _.orders), (_.orders <= 4, 3), else_=4)
+    cells = history.filter(_.snapshot == snapshot).group_by("stage", count=count).aggregate(customers=_.count())
+    wide = cells.to_pandas().pivot(index="count", columns="stage", values="customers")
+    wide = wide.reindex(index=range(1, len(COUNTS)), columns=range(len(STAGES))).fillna(0).astype("int64")
+    wide.columns = list(STAGES)
+    table = wide.assign(customers=wide.sum(axis=1)).reset_index(names="count")
+    table["count"] = list(COUNTS[1:])
+    never = dict.fromkeys(STAGES, NotComputable("never bought"))
+    first = pd.DataFrame([{"count": COUNTS[0], **never, "customers": prospects}], dtype=object)
+    return pd.concat([first, table.astype(object)], ignore_index=True)
+
+
+def prospects(set_aside: ibis.Table, customers: ibis.Table) -> int | NotComputable:
+    """How many people ordered, never paid, and have no purchase: distinct customer_id.
+
+    set_aside: reason, customer_id of orders set aside, those with reason unpaid or closed_unpaid count, whenever they
+    were placed; customers: customer_id of everybody with a purchase. NotComputable where the export has no unpaid
+    orders, or does not say whose they are.
+    """
+    unpaid = set_aside.filter(_.reason.isin(["unpaid", "closed_unpaid"]))
+    people = unpaid.filter(_.customer_id.notnull()).select("customer_id").distinct()
+    rows, known = unpaid.count().to_pyarrow().as_py(), people.count().to_pyarrow().as_py()
+    if not rows:
+        return NotComputable("the export has no unpaid orders; export orders of every status to see prospects")
+    if not known:
+        return NotComputable(f"{rows:,} unpaid orders, none of which names its customer")
+    return people.anti_join(customers, "customer_id").count().to_pyarrow().as_py()
