@@ -124,11 +124,11 @@ class _NotUtf8(InputRefused):
 def _check_bytes(path: Path, *, strict: bool = True) -> int:
     """Lines of the file; refuses what is empty, holds a NUL, or (`strict`) is not UTF-8, with the line."""
     lines, end = 0, True
-    decoder = codecs.getincrementaldecoder("utf-8" if strict else "latin-1")()
+    decoder = codecs.getincrementaldecoder("utf-8")()
     with _open(path) as stream:
         while chunk := stream.read(LONGEST_LINE):
             try:
-                decoder.decode(chunk)
+                decoder.decode(chunk if strict else b"")
             except UnicodeDecodeError as error:
                 line = lines + 1 + error.object.count(b"\n", 0, error.start)
                 raise _not_utf8(path, line) from None

@@ -36,7 +36,9 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
     first = {name: filled(text[name]) if name in (*_TEXTS, *_HELPERS) else text[name] for name in given}
     first |= {"status": folded(text.status)} if "status" in given else {}
     if "refund" in given and mapping.no_refund:
-        first["refund"] = ibis.ifelse(stripped(text.refund).isin(mapping.no_refund), "0", text.refund)
+        none = text.refund.isin(mapping.no_refund)  # most cells: the others are stripped first
+        spaced = stripped(text.refund).isin(mapping.no_refund)
+        first["refund"] = ibis.cases((none, "0"), (spaced, "0"), else_=text.refund)
     first |= {"address": text.address} if "address" in text.columns and settings.fake_customers_per_address else {}
     text = text.select("file", "cells", **first)
     values: dict[str, Value] = {name: text[name] for name in given if name in _TEXTS}
