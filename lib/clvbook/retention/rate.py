@@ -73,12 +73,12 @@ def retention_rate(
     found = changes.to_pandas()
     if found.empty:
         return NotComputable(f"not enough data: nobody bought in a month that was over by {as_of}")
-    first, last = int(found.cohort.min()), _number(through)
+    first, last = int(found.cohort.min()), month_number(through)
     starts = np.arange(first + window_months, last - period_months + 2)
     left_out = _left_out(first, last, window=window_months, period=period_months)
     if not len(starts):
         return NotComputable(
-            f"not enough data: {last - first + 1} months from {_label(first)} to {_label(last)}, "
+            f"not enough data: {last - first + 1} months from {month_name(first)} to {month_name(last)}, "
             f"{window_months + period_months} needed"
         )
     # (group, cohort, month the period begins with): each change holds until the next one
@@ -99,7 +99,7 @@ def retention_rate(
     by_age = pd.DataFrame(
         {"age": ages[old], "base": base.sum(axis=0).ravel()[old], "retained": kept.sum(axis=0).ravel()[old]}
     )
-    cohorts = pd.DataFrame({"cohort": [_label(n) for n in range(first, last + 1)]})
+    cohorts = pd.DataFrame({"cohort": [month_name(n) for n in range(first, last + 1)]})
     cohorts["periods"] = (base.sum(axis=0) > 0).sum(axis=1)
     share, low, high = grouped_share(kept.sum(axis=2), base.sum(axis=2), confidence=confidence)
     cohorts = cohorts.assign(base=base.sum(axis=(0, 2)), retained=kept.sum(axis=(0, 2)), rate=share, low=low, high=high)
@@ -113,7 +113,7 @@ def retention_rate(
         by_period=_with_wilson(
             pd.DataFrame(
                 {
-                    "period": [_label(n) for n in starts],
+                    "period": [month_name(n) for n in starts],
                     "base": base.sum(axis=(0, 1)),
                     "retained": kept.sum(axis=(0, 1)),
                 }
@@ -169,10 +169,10 @@ def _definition(window: int, period: int) -> str:
 
 def _left_out(first: int, last: int, *, window: int, period: int) -> pd.DataFrame:
     months = range(first, last + 1)
-    early = f"the {window} months before it begin before {_label(first)}, the first month of the data"
-    late = f"it ends after {_label(last)}, the last month that was over"
+    early = f"the {window} months before it begin before {month_name(first)}, the first month of the data"
+    late = f"it ends after {month_name(last)}, the last month that was over"
     reasons = {n: early if n - window < first else late if n + period - 1 > last else "" for n in months}
-    rows = [(_label(n), reason) for n, reason in reasons.items() if reason]
+    rows = [(month_name(n), reason) for n, reason in reasons.items() if reason]
     return pd.DataFrame(rows, columns=["period", "reason"])
 
 
@@ -183,9 +183,11 @@ def _with_wilson(frame: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return frame.assign(rate=share, low=low, high=high).reset_index(drop=True)
 
 
-def _number(day: date) -> int:
+def month_number(day: date) -> int:
+    """12 x year + month - 1."""
     return day.year * 12 + day.month - 1
 
 
-def _label(number: int) -> str:
+def month_name(number: int) -> str:
+    """YYYY-MM of a month number."""
     return f"{number // 12}-{number % 12 + 1:02d}"
