@@ -16,13 +16,12 @@ import ibis
 import numpy as np
 import pandas as pd
 from ibis import _
-from scipy.optimize import milp
-from scipy.sparse import csr_array
 
 from clvbook.errors import BadParameters, InputRefused, NotComputable
 from clvbook.retention.offers import UNIT, efficient_steps, priced
 
-EDGE = 40  # steps on either side of the budget's end whose customers are solved exactly
+EDGE = 20  # steps on either side of the budget's end whose customers are solved exactly
+WAYS = 5_000  # ways to spend that are kept at once while they are
 NO_SAVE_RATE = "no save rate is known: hold some customers out of a campaign, or set an assumption"
 NO_VALUE = "no value is known: it is profit, which needs margin_rate"
 
@@ -202,6 +201,7 @@ class _Cut:
     taken: int
     spent: int
     bound: float
+    price: float  # net that one more unit of currency would bring
     complete: bool
 
 
@@ -218,12 +218,13 @@ def _cut(ranked: ibis.Table, budget: float | None) -> _Cut:
     row = row.to_pandas().fillna(0).iloc[0]
     complete = bool(row.steps == row.taken)
     # the linear relaxation takes a part of the first step that does not fit
-    rest = 0.0 if complete else (end - row.spent) / UNIT * (row.next - 1)
-    return _Cut(end, int(row.taken), int(row.spent), float(row.net + rest), complete)
+    price = 0.0 if complete else float(row.next - 1)
+    rest = 0.0 if complete else (end - row.spent) / UNIT * price
+    return _Cut(end, int(row.taken), int(row.spent), float(row.net + rest), price, complete)
 
 
 def _solve_edge(ranked: ibis.Table, steps: pd.DataFrame, known: pd.DataFrame, cut: _Cut) -> pd.DataFrame:
-    """Exactly the best offers for the customers around the budget's end, who share what all others leave of it.
+    """The best offers for the customers around the budget's end, who share what all others leave of it.
 
     One row each: customer_id, segment, value, offer (null: none), save_rate, cost. Empty where the budget suffices.
     """
@@ -233,31 +234,40 @@ def _solve_edge(ranked: ibis.Table, steps: pd.DataFrame, known: pd.DataFrame, cu
     taken = rows[rows.place <= cut.taken]
     options = people.merge(known, on="segment").sort_values(["customer_id", "offer"], ignore_index=True)
     options["net"] = options.value * options.save_rate - options.cost
-    best = _knapsack(options, units=cut.end - cut.spent + int(taken.units.sum()))
-    if best is None:  # as ranked, then
-        last = taken.drop_duplicates("customer_id", keep="last").merge(steps, on=["segment", "step"])
-        best = options.merge(last[["customer_id", "offer"]], on=["customer_id", "offer"])
+    last = taken.drop_duplicates("customer_id", keep="last").merge(steps, on=["segment", "step"])
+    greedy = options.merge(last[["customer_id", "offer"]], on=["customer_id", "offer"])
+    units = cut.end - cut.spent + int(taken.units.sum())
+    best = max(greedy, _knapsack(options, units=units, price=cut.price), key=lambda t: t.net.sum())
     return people.merge(best.drop(columns=["segment", "value", "net"]), on="customer_id", how="left")
 
 
-def _knapsack(options: pd.DataFrame, *, units: int) -> pd.DataFrame | None:
-    """The rows of `options`, one a customer at most, of most net whose costs are within `units`; None if not found."""
-    if options.empty:
-        return None
-    owner, owners = pd.factorize(options.customer_id)
-    one_each = csr_array((np.ones(len(owner)), (owner, np.arange(len(owner)))), shape=(len(owners), len(owner)))
-    found = milp(
-        -options.net.to_numpy(),
-        integrality=1,
-        bounds=(0, 1),
-        constraints=[(one_each, -np.inf, 1), (options.cost.to_numpy()[None, :], -np.inf, units / UNIT)],
-        options={"mip_rel_gap": 0, "node_limit": 10_000},
-    )
-    if found.x is None:
-        return None
-    best = options[found.x > 0.5]
-    fits = (best.cost * UNIT).round().sum() <= units and best.customer_id.is_unique
-    return best if fits else None  # the solver's tolerance is none of the budget's
+def _knapsack(options: pd.DataFrame, *, units: int, price: float) -> pd.DataFrame:
+    """The rows of `options`, one a customer at most, of most net whose costs are within `units`.
+
+    Customer by customer the ways to spend so far are kept, less those that cost as much as another and bring no more.
+    Exact while there are no more than WAYS of them; then those stay whose net, less their cost at the budget's
+    `price`, is largest.
+    """
+    cost, net = np.zeros(1, dtype=np.int64), np.zeros(1)
+    trail = []
+    for rows in options.groupby("customer_id").indices.values():
+        offered = options.iloc[rows]
+        row = np.repeat(np.r_[-1, rows], len(cost))
+        before = np.tile(np.arange(len(cost)), len(rows) + 1)
+        cost = np.add.outer(np.r_[0, (offered.cost * UNIT).round().astype(np.int64)], cost).ravel()
+        net = np.add.outer(np.r_[0, offered.net], net).ravel()
+        order = np.lexsort((-net, cost))
+        order = order[cost[order] <= units]
+        order = order[np.diff(np.maximum.accumulate(net[order]), prepend=-1.0) > 0]
+        if len(order) > WAYS:
+            order = np.sort(order[np.argpartition(cost[order] * price / UNIT - net[order], WAYS)[:WAYS]])
+        trail.append((row[order], before[order]))
+        cost, net = cost[order], net[order]
+    way, best = int(net.argmax()), []
+    for row, before in reversed(trail):
+        best.append(row[way])
+        way = before[way]
+    return options.iloc[[row for row in best if row >= 0]]
 
 
 def _list(ranked: ibis.Table, steps: pd.DataFrame, cut: _Cut, edge: pd.DataFrame) -> ibis.Table:
