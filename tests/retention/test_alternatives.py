@@ -110,7 +110,7 @@ def test_scenarios_are_allocations_under_other_assumptions(four):
 # brings back.
 STAYS = [0.70, 0.40, 0.15, 0.04]
 TRUTH = {"sms": (0.06, [0.004, 0.020, 0.010, 0.002]), "coupon": (3.0, [0.015, 0.080, 0.050, 0.008])}
-PEOPLE, PER_ARM, BUDGET = 20_000, 4_000, 8_000.0
+PEOPLE, PER_ARM, BUDGET = 20_000, 8_000, 8_000.0  # PER_ARM: a year's campaigns of a large shop, pooled
 
 
 def truth():
@@ -142,16 +142,20 @@ def earned(contacts):
     return (listed.value * listed.save_rate - listed.cost).sum()
 
 
-def one_shop(con, seed):
-    """Earned in truth by the best list, the recommended one (raw, shrunken), and the best offer to the riskiest."""
-    generator = np.random.default_rng(seed)
-    people = shop(con, generator)
-    best = allocate(people, truth(), budget=BUDGET)
-    measured = experiment(generator)
-    found = {}
-    for rates in ("save_rate", "shrunken"):
-        known = measured[["segment", "offer", "cost"]].assign(save_rate=measured[rates])
-        found[rates] = earned(allocate(people, known, budget=BUDGET).contacts)
-    risky = max(earned(by_rule(people, truth(), rule="riskiest", offer=offer, budget=BUDGET)) for offer in TRUTH)
-    assert best.net == pytest.approx(earned(best.contacts))
-    return best.net, found["save_rate"], found["shrunken"], risky
+def test_the_recommended_list_earns_nearly_what_the_best_one_would(con):
+    # share of 60 seeds that reach 95 % of the best list, and their mean: 1,000 a stage and arm .40, .89;
+    # 2,000 .67, .95; 4,000 .78, .96; 8,000 .87, .98; 16,000 .97, .99. Not shrunken, 8,000: .77, .97
+    shares = []
+    for seed in range(12):
+        generator = np.random.default_rng(seed)
+        people = shop(con, generator)
+        best = allocate(people, truth(), budget=BUDGET)
+        assert best.net == pytest.approx(earned(best.contacts))
+        measured = experiment(generator).drop(columns="save_rate").rename(columns={"shrunken": "save_rate"})
+        recommended = earned(allocate(people, measured, budget=BUDGET).contacts)
+        lists = [by_rule(people, truth(), rule="riskiest", offer=offer, budget=BUDGET) for offer in TRUTH]
+        assert recommended > max(map(earned, lists))  # even where that rule knows which offer serves it best
+        shares.append(recommended / best.net)
+    assert np.mean(np.array(shares) >= 0.95) >= 0.75
+    assert np.mean(shares) > 0.96
+    assert max(shares) <= 1 + 1e-6

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from clvbook.errors import InputRefused, NotComputable
+from clvbook.retention.intervals import newcombe
 
 COUNTS = ["treated", "kept_treated", "held_out", "kept_held_out"]
 
@@ -71,10 +72,8 @@ class Holdout:
         return math.sqrt(sum(p * (1 - p) / n for p, n in shares))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Newcombe's interval of the save rate, from Wilson's of the two shares (Newcombe 1998, method 10)."""
-        p1, p0 = (kept / n for kept, n in self._arms)
-        (l1, u1), (l0, u0) = (binomtest(*arm).proportion_ci(confidence, method="wilson") for arm in self._arms)
-        return p1 - p0 - math.hypot(p1 - l1, u0 - p0), p1 - p0 + math.hypot(u1 - p1, p0 - l0)
+        """Newcombe's interval of the save rate."""
+        return newcombe(*zip(*self._arms, strict=True), confidence=confidence)
 
     def draws(self, size: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Shares kept with and without the offer, from the arms' posteriors under Jeffreys' prior."""
