@@ -13,7 +13,7 @@ from scipy.stats import CensoredData, ecdf
 from clvbook.errors import NotComputable
 from clvbook.retention.alive import alive_weighted
 
-examples = settings(deadline=None, max_examples=12, derandomize=True)
+examples = settings(deadline=None, max_examples=8, derandomize=True)
 AS_OF = date(2026, 10, 31)
 CHANCE = {"as_of": AS_OF, "confidence": 0.95, "resamples": 100, "seed": 1}
 

@@ -96,7 +96,7 @@ def test_a_best_cohort_far_above_chance_is_the_benchmark():
 def test_the_luckiest_of_equal_cohorts_is_no_benchmark():
     rng = np.random.default_rng(6)
     kept, share, covered = [], [], 0
-    for _shop in range(16):
+    for _shop in range(10):
         frame = shop(rng, [0.15] * 12, 100, 6)
         found = avoidable(table(frame), **BEST, **CHANCE)
         cohorts = frame[frame.month > frame.groupby("customer_id").month.transform("min")]
@@ -106,7 +106,7 @@ def test_the_luckiest_of_equal_cohorts_is_no_benchmark():
         covered += found.low <= 0 <= found.high
     assert np.mean(share) < 0.35
     assert np.median(kept) < 0.3
-    assert covered >= 13
+    assert covered >= 8
 
 
 def test_the_interval_covers_what_the_chosen_cohort_would_have_brought():

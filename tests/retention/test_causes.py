@@ -162,12 +162,12 @@ def test_the_demo_shops_true_reasons_lie_within_the_weighted_intervals():
 
 
 def test_weighted_intervals_cover_where_response_differs():
-    """Reasons and answers by class, as in the demo shop; 300 surveys of 1,200 asked, only the split is computed."""
+    """Reasons and answers by class, as in the demo shop; 150 surveys of 1,200 asked, only the split is computed."""
     from clvbook.retention.causes import _classes, _split
 
     rng = np.random.default_rng(5)
     shares, rates, sizes = np.array([[0.45, 0.3, 0.18, 0.07], [0.25, 0.35, 0.32, 0.08]]), (0.25, 0.45), (900, 300)
-    worth, covered, naive, surveys = (50.0, 200.0), 0, 0, 300
+    worth, covered, naive, surveys = (50.0, 200.0), 0, 0, 150
     truth = np.array(sizes) @ shares / sum(sizes)
     by_value = (np.array(sizes) * worth) @ shares / (np.array(sizes) @ worth)
     for _survey in range(surveys):

@@ -146,7 +146,7 @@ def test_stage_flow_says_what_is_missing():
 def test_a_period_like_the_others_covers_nothing_lost():
     """Shops whose months are all alike: the interval holds 0, the truth. Customers differ in their chance to age."""
     rng = np.random.default_rng(8)
-    shops, groups, size, covered = 200, 60, 20, 0
+    shops, groups, size, covered = 100, 60, 20, 0
     for shop in range(shops):
         chance = rng.beta(2, 4, groups)  # alike within a group, as months of one customer are
         aged = rng.binomial(size, chance[:, None], (groups, 13))
