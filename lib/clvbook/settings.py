@@ -79,7 +79,7 @@ class Settings(BaseModel):
 
     shop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name; the folder under reports/")
     orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
-        description="order file or files; CSV, CSV.gz or Parquet; * matches several"
+        description="order files (CSV, Excel, zip, Parquet; * matches several), or a PostgreSQL address"
     )
     orders_query: str | None = Field(
         None, description="SELECT that gives the orders; for a database address that names no table"
