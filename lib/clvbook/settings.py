@@ -68,6 +68,12 @@ def _identity(given: str | list[str] | None) -> str | list[str] | None:
     return given
 
 
+def _bounds(days: list[int]) -> list[int]:
+    if len(days) != 3 or days[0] < 1 or sorted(set(days)) != days:
+        raise ValueError("are not three growing numbers of days, such as [45, 90, 180]")
+    return days
+
+
 Month = Annotated[str, AfterValidator(_month)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -83,6 +89,12 @@ class Settings(BaseModel):
     )
     orders_query: str | None = Field(
         None, description="SELECT that gives the orders; for a database address that names no table"
+    )
+    order_items: str | list[str] | None = Field(
+        None, description="file or files of order lines, a canonical table; not set: lists name no category"
+    )
+    customers: str | list[str] | None = Field(
+        None, description="file or files of customers, a canonical table; not set: nobody is known to have opted out"
     )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
@@ -120,6 +132,16 @@ class Settings(BaseModel):
     )
     fake_customers_per_address: int | None = Field(
         None, ge=2, description="customers from which on all orders to one address are fake; not set: none are"
+    )
+    stage_bounds: Annotated[list[int], AfterValidator(_bounds)] = Field(
+        [45, 90, 180], description="days since the last order: last day of active, of silent, of sleeping"
+    )
+    act_within_days: int = Field(7, ge=1, le=92, description="action lists hold whose stage ends within these days")
+    holdout_share: float = Field(
+        0.10, ge=0, le=0.5, description="share of an action list held out at random, so that its effect can be measured"
+    )
+    contact_cost: float | None = Field(
+        None, gt=0, description="cost of one message to one customer, in the currency; not set: pages ask for it"
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
