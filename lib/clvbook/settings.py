@@ -222,6 +222,8 @@ def find_files(pattern: str) -> list[Path]:
         path = home() / Path(pattern).expanduser()
         globbed = any(c in path.name for c in "*?[") and not path.exists()
         found = sorted(path.parent.glob(path.name), key=by_number) if globbed else [path]
+    if len(found) == 1 and found[0].is_dir():
+        raise BadParameters(f"orders: {pattern} is a folder", f"name its files, such as {Path(pattern) / '*.csv'}")
     found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(
