@@ -20,7 +20,7 @@ START = date(2025, 11, 20)
 
 @pytest.fixture(scope="module")
 def con():
-    return ibis.duckdb.connect()
+    return ibis.duckdb.connect(threads=1)
 
 
 def table(con, frame):
