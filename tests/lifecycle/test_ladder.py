@@ -70,7 +70,7 @@ def test_the_engine_counts_gaps_as_a_plain_loop_does(con, rows):
     expected = {}
     for name in {name for name, _ in rows}:
         mine = sorted({day for other, day in rows if other == name and day <= 100})
-        for order, (day, following) in enumerate(zip(mine, [*mine[1:], None], strict=True), 1):
+        for order, (day, following) in enumerate(zip(mine, [*mine, None][1:], strict=True), 1):
             key = order, (100 if following is None else following) - day
             counted = expected.setdefault(key, [0, 0])
             counted[following is None] += 1
