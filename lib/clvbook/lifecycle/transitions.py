@@ -219,7 +219,7 @@ def homogeneity(
     """Test that all steps share one matrix; see `Homogeneity`.
 
     LR = 2 sum n_ij(t) ln(p_ij(t) / p_ij), df = sum over rows of (steps with customers in it - 1)(cells - 1), cells
-    without a customer in any step excluded (Anderson & Goodman 1957, eq. 4.8; their df where every row has customers in
+    without a customer in any step excluded (Anderson & Goodman 1957, Statistical inference about Markov chains; their df where every row has customers in
     every step is (T - 1) sum of (cells - 1)). Moves of one step are of different customers, so no design effect is
     due. NotComputable where no two steps can be compared.
     """
