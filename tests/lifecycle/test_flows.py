@@ -21,9 +21,8 @@ purchases = st.sets(st.tuples(st.sampled_from("abcdef"), st.integers(0, 200)), m
 def history(bought, snapshots, bounds=BOUNDS):
     frame = {"customer_id": [c for c, _ in bought], "day": [ORIGIN + timedelta(days=d) for _, d in bought]}
     days = ibis.memtable(frame, schema={"customer_id": "string", "day": "date"})
-    return stages.stage_history(
-        days.mutate(amount=ibis.literal(1, "decimal(18,4)")), snapshots=snapshots, bounds=bounds
-    )
+    days = days.mutate(amount=ibis.literal(1, "decimal(18,4)"))
+    return ibis.memtable(stages.stage_history(days, snapshots=snapshots, bounds=bounds).to_pyarrow())  # computed once
 
 
 def active(bought, after, until):
