@@ -99,7 +99,7 @@ def test_simulated_ways_keep_every_customer():
 @pytest.mark.parametrize(("season", "lowest"), [(0.0, 0.93), (0.2, 0.88)])
 def test_what_comes_lies_in_the_interval(season, lowest):
     hits = []
-    for seed in range(60):
+    for seed in range(40):
         counts = shop(np.random.default_rng(seed), steps=30, season=season)
         found = forecast.forecast(moves_of(counts[:24]), stages=4, recent=24, seed=seed).by_stage
         came = counts[24:].sum(axis=(1, 2)).ravel()

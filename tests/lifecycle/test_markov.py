@@ -66,6 +66,8 @@ def test_value_is_the_sum_of_discounted_steps(P, R, discount):
     for _ in range(800):
         total, weight = total + weight @ R, weight @ P / (1 + discount)
     np.testing.assert_allclose(markov.markov_value(P, R, discount=discount), total, rtol=1e-9, atol=1e-7)
+    three = R + P @ (R + P @ R / (1 + discount)) / (1 + discount)
+    np.testing.assert_allclose(markov.markov_value(P, R, discount=discount, horizon=3), three, rtol=1e-12, atol=1e-9)
     many = markov.markov_value(np.stack([P, RISING]), np.stack([R, R]), discount=discount)
     np.testing.assert_allclose(many[0], total, rtol=1e-9, atol=1e-7)
 
@@ -171,6 +173,18 @@ def test_what_is_not_given_is_named_and_value_still_stands():
     half = markov.stage_values(moves(), stages=3, annual_discount_rate=0.1, margin_rate=0.5)
     np.testing.assert_allclose(half.by_stage.value, found.by_stage.value / 2)
     assert half.best_stop == NotComputable("contact_cost not set: whether a contact pays is not known")
+
+
+def test_a_horizon_counts_so_many_steps():
+    how = {"stages": 3, "annual_discount_rate": 0.0, "margin_rate": 0.4}
+    one = markov.stage_values(moves(), horizon=1, contact_cost=2.0, **how)
+    np.testing.assert_allclose(one.by_stage.value, one.by_stage.brings - 2)
+    np.testing.assert_allclose(one.by_stage.break_even, one.by_stage.brings)
+    dear = markov.stage_values(moves(), horizon=1, contact_cost=3.0, **how)
+    assert (dear.losing_from, dear.best_stop) == (2, 2)  # 10, 6, 2 a step
+    assert markov.stage_values(moves(), horizon=1, contact_cost=0.0, **how).best_stop == 3
+    values = [markov.stage_values(moves(), horizon=n, **how).by_stage.value for n in (1, 2, 6, 12)]
+    assert (np.diff(values, axis=0) > 0).all()
 
 
 def test_a_stage_nobody_was_in_has_no_value():

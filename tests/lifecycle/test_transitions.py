@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from clvbook.errors import InputRefused, NotComputable
-from clvbook.lifecycle import transitions
+from clvbook.lifecycle import stages, transitions
 
-some = settings(deadline=None, max_examples=15, derandomize=True)
+some = settings(deadline=None, max_examples=8, derandomize=True)
 BOUNDS = [45, 90, 180]
 # steps of 45 days, sleeping split at 135 days: whoever does not buy moves on by one, so the stages are a Markov chain
 LAW = np.array(
@@ -90,6 +90,17 @@ def test_moves_are_those_counted_by_hand(table, bought):
         for r in found.itertuples()
     }
     assert expected == got
+
+
+@given(purchases)
+@some
+def test_the_stage_history_of_the_shop_gives_the_same_moves(table, bought):
+    seen = history(bought, MONTHS)
+    if seen.snapshot.nunique() > 1:
+        bought = ibis.memtable(bought).mutate(day=ibis._.day.date(), amount=ibis._.amount.cast("decimal(18,4)"))
+        ends = [day.date() for day in MONTHS]
+        found = transitions.moves(stages.stage_history(bought, snapshots=ends, bounds=BOUNDS))
+        pd.testing.assert_frame_equal(found, transitions.moves(table(seen)))
 
 
 @given(purchases)

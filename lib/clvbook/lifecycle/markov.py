@@ -24,12 +24,15 @@ def step_discount(annual_discount_rate: float, *, days: float) -> float:
     return (1 + annual_discount_rate) ** (days / 365) - 1
 
 
-def markov_value(P: np.ndarray, R: np.ndarray, *, discount: float) -> np.ndarray | NotComputable:
+def markov_value(
+    P: np.ndarray, R: np.ndarray, *, discount: float, horizon: int | None = None
+) -> np.ndarray | NotComputable:
     """Discounted money of all steps to come by stage of today: V = (I - P / (1 + discount))^-1 R (ibid.).
 
-    discount: of one step. P may be many matrices (..., from, to), R then (..., from). BadParameters where P holds no
-    shares. NotComputable where a row is undefined, and without a discount unless P leads everybody out of it: give the
-    stages that are left (the Q block) then.
+    discount: of one step. horizon: count only so many steps, V = sum of (P / (1 + discount))^k R for k < horizon. P may
+    be many matrices (..., from, to), R then (..., from). BadParameters where P holds no shares. NotComputable where a
+    row is undefined, and without a discount or horizon unless P leads everybody out of it: give the stages that are
+    left (the Q block) then.
     """
     P, R = np.asarray(P, dtype=float), np.asarray(R, dtype=float)
     if np.isnan(P).any() or np.isnan(R).any():
@@ -40,6 +43,11 @@ def markov_value(P: np.ndarray, R: np.ndarray, *, discount: float) -> np.ndarray
             f"{wrong} of {P.shape[-1]} rows of P are no shares, discount is {discount:g}.",
             "rows hold shares of at most 1 in all, and discount is 0 or more.",
         )
+    if horizon is not None:
+        value = np.zeros(np.broadcast_shapes(R.shape, P.shape[:-1]))
+        for _ in range(horizon):
+            value = R + (P @ value[..., None])[..., 0] / (1 + discount)
+        return value
     if not discount and _radius(P) > 1 - 1e-12:
         return NotComputable("without a discount a chain that never ends has no finite value")
     return np.linalg.solve(np.eye(P.shape[-1]) - P / (1 + discount), R[..., None])[..., 0]
@@ -152,7 +160,7 @@ class StageValues:
     the contact cost, the same in every stage up to this one, at which the last contact here just pays (NaN without a
     margin). losing_from: from this stage on each value is negative: contacts at that cost lose money even if no
     purchase would have come without them. best_stop: contacting the first so many stages, and dropping customers
-    afterwards, makes an active customer worth most. A positive value does not prove that contacts pay: some purchases
+    afterwards, makes the stages worth most in all. A positive value does not prove that contacts pay: some purchases
     would have come without.
     """
 
@@ -170,6 +178,7 @@ def stage_values(
     annual_discount_rate: float,
     margin_rate: float | None = None,
     contact_cost: float | Sequence[float] | None = None,
+    horizon: int | None = None,
     confidence: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
@@ -177,8 +186,10 @@ def stage_values(
     """Value by stage of the shop's own moves; see `StageValues`.
 
     contact_cost: currency a customer and step, one for all stages or one a stage. margin_rate: share of net revenue;
-    without it the value is revenue. NotComputable where nobody was in some stage at the start of a step, and without
-    a discount.
+    without it the value is revenue. horizon: steps counted, default all to come. All customers of a stage come back at
+    one rate for ever: where the last stage mixes fresh and old leavers that overstates it, so split it by more bounds,
+    or count a horizon. NotComputable where nobody was in some stage at the start of a step, and without a discount
+    where there is no horizon.
     """
     found = flows(moves, stages=stages)
     steps = moves[["snapshot", "previous"]].drop_duplicates()
@@ -186,12 +197,13 @@ def stage_values(
     cost = np.broadcast_to(np.nan if contact_cost is None else np.asarray(contact_cost, dtype=float), stages)
     margin = 1.0 if margin_rate is None else margin_rate
     P, brings = _law(found.customers.sum(axis=(0, 1)), found.spent.sum(axis=(0, 1)), margin)
-    value = markov_value(P, brings - np.nan_to_num(cost), discount=discount)
+    how = {"discount": discount, "horizon": horizon}
+    value = markov_value(P, brings - np.nan_to_num(cost), **how)
     if isinstance(value, NotComputable):
         return value
     drawn_P, drawn_R = _law(*(each.sum(axis=1) for each in found.resampled(resamples, seed=seed)), margin)
     known = ~np.isnan(drawn_P).any(axis=(1, 2))  # a resample may leave a small stage empty
-    draws = markov_value(drawn_P[known], drawn_R[known] - np.nan_to_num(cost), discount=discount)
+    draws = markov_value(drawn_P[known], drawn_R[known] - np.nan_to_num(cost), **how)
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     by_stage = pd.DataFrame(
         {
@@ -203,13 +215,13 @@ def stage_values(
             "low": low,
             "high": high,
             "below_zero": (draws < 0).mean(axis=0),
-            "break_even": np.nan if margin_rate is None else _break_even(P, brings, discount),
+            "break_even": np.nan if margin_rate is None else _break_even(P, brings, **how),
         }
     )
     missing = [name for name, given in (("contact_cost", contact_cost), ("margin_rate", margin_rate)) if given is None]
     losing = stop = NotComputable(f"{' and '.join(missing)} not set: whether a contact pays is not known")
     if not missing:
-        losing, stop = _losing_from(value), _best_stop(P, brings - cost, discount)
+        losing, stop = _losing_from(value), _best_stop(P, brings - cost, **how)
     return StageValues("revenue" if margin_rate is None else "margin", discount, by_stage, losing, stop)
 
 
@@ -220,11 +232,11 @@ def _law(customers: np.ndarray, spent: np.ndarray, margin: float) -> tuple[np.nd
     return rates(customers), margin * np.divide(spent, total, out=np.full(spent.shape, np.nan), where=total > 0)
 
 
-def _break_even(P: np.ndarray, brings: np.ndarray, discount: float) -> list[float]:
+def _break_even(P: np.ndarray, brings: np.ndarray, **how) -> list[float]:
     """The cost c with V_k = 0 where stages 0 .. k are contacted at c and later ones dropped; V is linear in c."""
     found = []
     for k in range(1, len(P) + 1):
-        gain, contacts = (markov_value(P[:k, :k], R, discount=discount)[-1] for R in (brings[:k], np.ones(k)))
+        gain, contacts = (markov_value(P[:k, :k], R, **how)[-1] for R in (brings[:k], np.ones(k)))
         found.append(float(gain / contacts))
     return found
 
@@ -234,6 +246,6 @@ def _losing_from(value: np.ndarray) -> int | NotComputable:
     return losing if losing < len(value) else NotComputable("at this cost a contact in the last stage loses no money")
 
 
-def _best_stop(P: np.ndarray, R: np.ndarray, discount: float) -> int:
-    worth = [0.0, *(markov_value(P[:k, :k], R[:k], discount=discount)[0] for k in range(1, len(P) + 1))]
+def _best_stop(P: np.ndarray, R: np.ndarray, **how) -> int:
+    worth = [0.0, *(markov_value(P[:k, :k], R[:k], **how).sum() for k in range(1, len(P) + 1))]
     return int(np.argmax(worth))
