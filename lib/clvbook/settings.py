@@ -83,7 +83,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    shop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name; the folder under reports/")
+    shop: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name of a-z, 0-9, - and _; the folder under reports/"
+    )
     orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
         description="order files (CSV, Excel, zip, Parquet; * matches several), or a PostgreSQL address"
     )
@@ -145,7 +147,7 @@ class Settings(BaseModel):
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
-    engine_memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills")
+    engine_memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills, such as 4GB")
     cell_timeout_seconds: int = Field(600, ge=1, description="seconds one notebook cell may take")
     run_timeout_seconds: int = Field(3600, ge=1, description="seconds one month's notebooks may take together")
 
@@ -220,10 +222,10 @@ def find_files(pattern: str) -> list[Path]:
             found = []
     else:
         path = home() / Path(pattern).expanduser()
+        if pattern and path.is_dir():
+            raise BadParameters(f"orders: {pattern} is a folder", f"name its files, such as {Path(pattern) / '*.csv'}")
         globbed = any(c in path.name for c in "*?[") and not path.exists()
         found = sorted(path.parent.glob(path.name), key=by_number) if globbed else [path]
-    if len(found) == 1 and found[0].is_dir():
-        raise BadParameters(f"orders: {pattern} is a folder", f"name its files, such as {Path(pattern) / '*.csv'}")
     found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(
@@ -256,6 +258,8 @@ def _fault(entry: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> s
             return f"{where}: {name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
         case "missing":
             return f"{where}: {name} is missing ({Settings.model_fields[name].description})"
+        case "string_pattern_mismatch":
+            return f"{where}: {name}: {entry['input']!r} is not: {Settings.model_fields[name].description}"
         case _:
             said = entry["msg"].removeprefix("Value error, ")
             shown = repr(entry["input"])
@@ -273,6 +277,7 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+NO_PARAMS = "a shop is run by params/<shop>.yml, one `name: value` a line; clvbook init writes it from its orders"
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)  # bytes that are no UTF-8, 0x without digits, [[[[ ...
 
 
@@ -287,13 +292,14 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         root = yaml.compose(text, Loader=_Loader)
         values = yaml.load(text, Loader=_Loader) if root else {}  # noqa: S506 - it is a safe loader
     except OSError as error:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yml")], 1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "params/ holds one YAML file a shop"
+        shops = {p.stem: p for folder in (Path("params"), path.parent) for p in folder.glob("*.yml")}
+        near = difflib.get_close_matches(path.stem, shops, 1)
+        hint = f"did you mean {shops[near[0]]}?" if near else NO_PARAMS
         raise BadParameters(f"{path}: {error.strerror or error}", hint) from None
     except NOT_YAML as error:
-        raise BadParameters(f"{path}: is not YAML: {error}", "write one `name: value` a line") from None
+        raise BadParameters(f"{path}: is not YAML: {error}", NO_PARAMS) from None
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise BadParameters(f"{path}: is not a list of names and values", "write one `name: value` a line")
+        raise BadParameters(f"{path}: is not a list of names and values", NO_PARAMS)
     lines: dict[str, int] = {}
     for key, _ in root.value if root else []:
         if key.value in lines:
