@@ -138,6 +138,9 @@ class Settings(BaseModel):
     stage_bounds: Annotated[list[int], AfterValidator(_bounds)] = Field(
         [45, 90, 180], description="days since the last order: last day of active, of silent, of sleeping"
     )
+    history_complete: bool = Field(
+        False, description="the orders begin with the shop's first one: the first customers in them are new ones"
+    )
     act_within_days: int = Field(7, ge=1, le=92, description="action lists hold whose stage ends within these days")
     holdout_share: float = Field(
         0.10, ge=0, le=0.5, description="share of an action list held out at random, so that its effect can be measured"
@@ -159,10 +162,15 @@ class Settings(BaseModel):
     @property
     def order_files(self) -> list[Path]:
         """The order files that stand behind `orders`, each once; BadParameters where there are none."""
-        patterns = [self.orders] if isinstance(self.orders, str) else self.orders
-        if not patterns:
-            raise BadParameters("orders: the list names 0 files", "write one path, or a list of them")
-        return list(dict.fromkeys(path for pattern in patterns for path in find_files(pattern)))
+        return self.files("orders")
+
+    def files(self, table: str) -> list[Path]:
+        """The files that stand behind a parameter that names files, each once; none where it is not set."""
+        given = getattr(self, table)
+        patterns = [given] if isinstance(given, str) else given
+        if patterns == []:
+            raise BadParameters(f"{table}: the list names 0 files", "write one path, or a list of them")
+        return list(dict.fromkeys(path for pattern in patterns or [] for path in find_files(pattern, of=table)))
 
 
 def month_start(month: str) -> date:
@@ -212,8 +220,11 @@ def by_number(path: Path) -> list[tuple[bool, int, str]]:
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts] + [(True, 0, path.name)]
 
 
-def find_files(pattern: str) -> list[Path]:
-    """The files a location names: a path or glob from `home()`, or package://name/inside for a file of a package."""
+def find_files(pattern: str, *, of: str = "orders") -> list[Path]:
+    """The files a location names: a path or glob from `home()`, or package://name/inside for a file of a package.
+
+    of: the parameter that names it, for the error.
+    """
     if pattern.startswith("package://"):
         package, _, inside = pattern.removeprefix("package://").partition("/")
         try:
@@ -223,14 +234,14 @@ def find_files(pattern: str) -> list[Path]:
     else:
         path = home() / Path(pattern).expanduser()
         if pattern and path.is_dir():
-            raise BadParameters(f"orders: {pattern} is a folder", f"name its files, such as {Path(pattern) / '*.csv'}")
+            raise BadParameters(f"{of}: {pattern} is a folder", f"name its files, such as {Path(pattern) / '*.csv'}")
         globbed = any(c in path.name for c in "*?[") and not path.exists()
         found = sorted(path.parent.glob(path.name), key=by_number) if globbed else [path]
     found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(
-            f"orders: 0 files found at {pattern}",
-            f"relative paths count from {home()}; check the spelling, or pass --set orders=PATH",
+            f"{of}: 0 files found at {pattern}",
+            f"relative paths count from {home()}; check the spelling, or pass --set {of}=PATH",
         )
     return found
 

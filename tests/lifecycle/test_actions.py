@@ -115,10 +115,10 @@ def test_the_list_is_an_assignment_file_and_says_what_to_send(con):
         ("treated", True): ["second-purchase gift: one of the season"],
     }
     assert found.waiting.offer.tolist() == [*actions.OFFERS, actions.PARKED]
-    assert list(found.lists) == [f"act_{b}_until_2026-11-08" for b in ("045", "090", "180")]
+    assert list(found.lists) == [f"act_{b}_stale_2026-11-08" for b in ("045", "090", "180")]
     # the file is stale on the day in its name: the day after the last one on which a stage on it may end
     assert found.stale_on == date(2026, 11, 8)
-    assert actions.list_name(45, date(2026, 11, 7)) == "act_045_until_2026-11-08"
+    assert actions.list_name(45, date(2026, 11, 7)) == "act_045_stale_2026-11-08"
     assert found.waiting.stale_on.tolist() == [date(2026, 11, 8)] * 3 + [None]
 
 

@@ -125,12 +125,12 @@ def _money(column: ibis.Deferred, *, where: ibis.Deferred) -> ibis.Deferred:
 
 
 def list_name(trigger: int, valid_until: date) -> str:
-    """A list's file name without suffix, such as act_045_until_2026-11-08.
+    """A list's file name without suffix, such as act_045_stale_2026-11-08.
 
     valid_until is the last day on which a stage on the list ends; the name carries the day after it, the first one on
     which the whole list is stale.
     """
-    return f"act_{trigger:03d}_until_{valid_until + timedelta(days=1)}"
+    return f"act_{trigger:03d}_stale_{valid_until + timedelta(days=1)}"
 
 
 def ending(
