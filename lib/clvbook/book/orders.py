@@ -234,6 +234,11 @@ class OrdersBook:
         """Orders that name their customer, as a share of those up to the month's end."""
         return float(self.monthly.identified.sum() / self.monthly.orders.sum())
 
+    @property
+    def identified_revenue_share(self) -> float:
+        """Net revenue of orders that name their customer, as a share of that up to the month's end."""
+        return float(self.monthly.net_identified.sum() / (self.monthly.net.sum() or 1))
+
     @cached_property
     def support(self) -> pd.DataFrame:
         """What the month's data can carry; see `quality.support`."""
