@@ -51,9 +51,10 @@ class OrdersBook:
         mapping = load_mapping(settings.mapping)
         if own := own_file(settings.mapping):  # the shop's own mapping may change as its orders do
             self.inputs.append({"path": _shown(own, str(own)), "sha256": digest(own), "bytes": own.stat().st_size})
+        if mark := identity.fingerprint(mapping, settings):  # with another salt every customer has another name
+            self.inputs.append({"path": "CLVBOOK_SALT", "sha256": mark, "bytes": 0})
         content = {
             "inputs": list(self.inputs),
-            "salt": identity.fingerprint(mapping, settings),
             **settings.model_dump(include=CLEANING),
         }
         self._shelf = Cache(self.con, settings.shop, content)

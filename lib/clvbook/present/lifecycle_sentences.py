@@ -13,6 +13,31 @@ from clvbook.present import words
 from clvbook.present.sentences import tells
 
 
+def since(now: Any, before: Any) -> str | NotComputable:
+    """How a count has changed in a month, for the line under a tile."""
+    if isinstance(now, NotComputable) or isinstance(before, NotComputable):
+        return ""
+    return f"{signed(now - before)} in the month"
+
+
+def signed(change: Any) -> str:
+    """A change of a count with its sign; a reason as it is."""
+    if isinstance(change, NotComputable):
+        return words.number(change)
+    return f"+{words.number(change)}" if change > 0 else words.number(change)
+
+
+def stale(day: Any) -> str:
+    """The first day on which a list is of no more use; none for the lost."""
+    return words.day(day) if day else "no list"
+
+
+def purchases(count: str) -> str:
+    """The words for a number of purchases."""
+    of = {"prospect": "0, ordered and never paid", "new": "1", "old": "2", "regular": "3 or 4", "sticky": "5 or more"}
+    return of[count]
+
+
 @tells
 def about_to_move(waiting: pd.DataFrame, settings: Any) -> str:
     """Who is about to leave which stage, what are they worth, and what is to be done? The head of the page."""
@@ -21,7 +46,7 @@ def about_to_move(waiting: pd.DataFrame, settings: Any) -> str:
     if not total:
         return f"No customer's stage ends in the next {within}: there is nobody to write to."
     told = [
-        f"{words.count(row.customers, 'customer')} will have been away for {row.trigger} days and stop being {row.stage}"
+        f"{words.count(row.customers, 'customer')} stop being {row.stage}, {row.trigger} days after the last purchase"
         + (
             ""
             if isinstance(row.value, NotComputable)
@@ -32,9 +57,9 @@ def about_to_move(waiting: pd.DataFrame, settings: Any) -> str:
     ]
     held = lists.held_out.sum()
     return (
-        f"In the next {within}, unless they buy: {'; '.join(told)}. Their lists are ready in tables/, good until "
-        f"{words.day(lists.stale_on.iloc[0])}. {words.count(held, 'customer on them is', 'customers on them are')} held "
-        "out at random: send them nothing, so that the difference can be measured."
+        f"In the next {within}, unless they buy: {'; '.join(told)}. Their lists are ready in tables/ and stale from "
+        f"{words.day(lists.stale_on.iloc[0])} on. {words.count(held, 'customer')} on them, drawn at random, are held "
+        "out: send them nothing, so that the difference can be measured."
     )
 
 
@@ -49,12 +74,12 @@ def lists(waiting: pd.DataFrame, ends: pd.DataFrame, settings: Any, files: list[
     opted = waiting.opted_out.iloc[:-1].sum()
     left_out = f" {words.count(opted, 'customer')} who opted out are on no list." if opted else ""
     return (
-        f"{words.listing(f'tables/{name}.csv' for name in files)} name the customers, the most valuable first, with what "
-        "they bought last, the offer, and the arm. A list is at once the assignment file: keep it, and next month's "
-        "campaign page can tell what the message changed. Whoever has bought since the month's end must come off before "
-        f"sending.{left_out} Stages end every day: over the next {words.days(ahead)} it is {words.listing(each)} "
-        f"customers, of whom these lists hold the first {words.days(settings.act_within_days)} (act_within_days; or run "
-        "the report again in the month, with data up to then)."
+        f"{words.listing(f'tables/{name}.csv' for name in files)} name the customers, the most valuable first, with "
+        "what they bought last, the offer, and the arm. A list is at once the assignment file: keep it, and next month "
+        "the campaign page can tell what the message changed. Whoever has bought since the month's end must come off "
+        f"before sending.{left_out} Stages end every day: over the next {words.days(ahead)} it is "
+        f"{words.listing(each)} customers. These lists hold those of the first {words.days(settings.act_within_days)}; "
+        "act_within_days makes them longer."
     )
 
 
@@ -69,14 +94,16 @@ def holdout(share: float) -> str:
 def ledger(book: Any, settings: Any) -> str:
     """What are the customers worth by stage, and how much of them is to be written off?"""
     stages, total = book.stages.set_index("stage"), book.total
-    lost = stages.loc["lost"]
+    active, lost = stages.loc["active"], stages.loc["lost"]
+
+    def a_head(row: pd.Series) -> str:
+        return words.money(row.value / max(row.customers, 1), settings.currency)
+
     told = f"{words.percent(lost.share, digits=0)} of all customers ever won are lost by the stage's definition"
     if not isinstance(lost.value, NotComputable) and total.value > 0:
         told += (
-            f", and yet {words.percent(lost.value / total.value, digits=0)} of the value to come is theirs, because they "
-            f"are many: {words.money(lost.value / max(lost.customers, 1), settings.currency)} a head, against "
-            f"{words.money(stages.loc['active'].value / max(stages.loc['active'].customers, 1), settings.currency)} for "
-            "an active one"
+            f", and yet {words.percent(lost.value / total.value, digits=0)} of the value to come is theirs, because "
+            f"they are many: {a_head(lost)} each, against {a_head(active)} of an active customer"
         )
     if isinstance(total.not_back, NotComputable):
         return f"{told}. How many will stay away is not computable: {total.not_back.reason}."
@@ -84,8 +111,8 @@ def ledger(book: Any, settings: Any) -> str:
     return (
         f"{told}. Judged by how long customers of this shop have stayed away before, "
         f"{words.percent(total.written_off, digits=0)} of all customers will not buy in the next "
-        f"{words.days(settings.horizon_days)}: among the active {words.percent(stages.loc['active'].written_off, digits=0)}, "
-        f"among the lost {words.percent(lost.written_off, digits=0)}."
+        f"{words.days(settings.horizon_days)}: {words.percent(active.written_off, digits=0)} of the active, "
+        f"{words.percent(lost.written_off, digits=0)} of the lost."
         + (
             f" For {words.percent(far, digits=0)} of customers that reaches beyond the longest silence the shop has "
             "seen, and takes for granted that they go on as those before them."
@@ -107,8 +134,8 @@ def mix(frame: pd.DataFrame, months: int = 12) -> str:
     return (
         f"{words.count(counts.iloc[-1]['active'], 'customer is', 'customers are')} active, "
         f"{words.percent(now['active'])} of all; {words.count(apart, 'month')} ago it was "
-        f"{words.number(counts.iloc[-apart - 1]['active'])}, {words.percent(before['active'])}. A falling share alone is "
-        "no alarm: everybody who ever bought stays in the count, so the lost can only grow. Watch the number of active."
+        f"{words.number(counts.iloc[-apart - 1]['active'])}, {words.percent(before['active'])}. A falling share alone "
+        "is no alarm: everybody who ever bought stays in the count. Watch the number of active customers."
     )
 
 
@@ -120,8 +147,8 @@ def flow(frame: pd.DataFrame) -> str:
     more = "more" if came > went else "fewer" if came < went else "as many"
     burn_in = int(frame.burn_in.sum())
     return (
-        f"In {words.month(last.snapshot)} {words.count(last.active, 'customer')} bought: {words.number(last.new)} for the "
-        f"first time, {words.number(last.returning)} who had bought the month before too, and "
+        f"In {words.month(last.snapshot)} {words.count(last.active, 'customer')} bought: {words.number(last.new)} for "
+        f"the first time, {words.number(last.returning)} who had bought the month before too, and "
         f"{words.number(last.resurrected)} after a pause. {words.number(went)} of the month before did not. "
         f"{words.number(came)} came and {words.number(went)} paused: {more} buyers than the month before."
         + (
@@ -162,8 +189,8 @@ def moves(rates: pd.DataFrame, impossible: pd.DataFrame, fit: Any) -> str | NotC
     )
     if len(impossible):
         told += (
-            f" {words.count(int(impossible.customers.sum()), 'move')} cannot happen in a month: the data or the program "
-            "is wrong."
+            f" {words.count(int(impossible.customers.sum()), 'move')} cannot happen in a month: the data or the "
+            "program is wrong."
         )
     if isinstance(fit, NotComputable):
         return told
@@ -198,15 +225,14 @@ def forecast(frame: pd.DataFrame, record: Any, settings: Any) -> str:
 @tells
 def calibration(own: Any, settings: Any) -> str:
     """Are the given bounds right for this shop?"""
-    given = words.listing(own.bounds.given.astype(str))
-    mine = words.listing(own.bounds.own.astype(str))
+    given, mine = (", ".join(own.bounds[side].astype(str)) for side in ("given", "own"))
     first = own.bounds.iloc[0]
     slower = first.own > 1.25 * first.given
     faster = first.own < 0.8 * first.given
     advice = (
-        f"Customers of this shop take longer than the bounds suppose: by day {first.given}, when they are called silent, "
-        f"{words.percent(1 - first.returned, digits=0)} of those who will come back are still to come. A coupon sent then "
-        "goes mostly to people who would have returned by themselves. Consider "
+        f"Customers of this shop take longer than the bounds suppose: on day {first.given}, when they begin to count "
+        f"as silent, {words.percent(1 - first.returned, digits=0)} of those who will come back are still to come. A "
+        "coupon sent then goes mostly to people who would have returned by themselves. Consider "
         if slower
         else "Customers of this shop return sooner than the bounds suppose: a reminder comes late. Consider "
         if faster
@@ -214,10 +240,10 @@ def calibration(own: Any, settings: Any) -> str:
     )
     return (
         f"Of the {words.percent(own.eventually, digits=0)} of purchases that another one follows (within "
-        f"{words.days(own.reliable_day)}), half have been followed by day {own.bounds.own.iloc[0]}, three quarters by day "
-        f"{own.bounds.own.iloc[1]} and nine tenths by day {own.bounds.own.iloc[2]}. {advice}stage_bounds: [{mine}] "
+        f"{words.days(own.reliable_day)}), half have been followed by day {own.bounds.own.iloc[0]}, three quarters by "
+        f"day {own.bounds.own.iloc[1]} and nine tenths by day {own.bounds.own.iloc[2]}. {advice}stage_bounds: [{mine}] "
         f"instead of [{given}]."
-    ).replace(" and ", " and ", 1)
+    )
 
 
 @tells
@@ -251,7 +277,7 @@ def stop_rule(rates: pd.DataFrame, back: pd.DataFrame, settings: Any) -> str | N
             if surely
             else ": no more than chance explains."
         )
-        + " These are customers who came back by themselves or were written to: what a message adds, only a holdout tells."
+        + " Some came back by themselves, some were written to: what a message adds, only a holdout tells."
     )
 
 
@@ -271,9 +297,9 @@ def contact_depth(values: Any, names: list[str], settings: Any) -> str | NotComp
     cost = f"a contact every {words.days(settings.stage_bounds[0])} at {money(settings.contact_cost)}"
     if isinstance(values.losing_from, NotComputable):
         return (
-            f"{told} With {cost} no stage loses money, and none would up to {money(last.break_even)} a contact, if every "
-            "purchase came because of it. Most would have come anyway: this is where contacts surely lose, not where "
-            "they pay. The campaign page, with a holdout, can tell that."
+            f"{told} With {cost} no stage loses money, and none would up to {money(last.break_even)} a contact, if "
+            "every purchase came because of it. Most would have come anyway: this is where contacts surely lose, not "
+            "where they pay. Only a holdout can tell that."
         )
     return (
         f"{told} With {cost}, customers {names[values.losing_from]} and later lose money even if every purchase came "
@@ -293,8 +319,8 @@ def ladder(steps: Any, settings: Any) -> str:
     told = (
         f"After the first purchase {words.percent(first.probability, digits=0)} buy again within {words.days(window)}, "
         f"after purchase {known[-1]} {words.percent(last.probability, digits=0)}. Simply dividing buyers by customers "
-        f"would give {words.percent(first.naive, digits=0)} after the first: it counts young customers as if their time "
-        "were over."
+        f"would give {words.percent(first.naive, digits=0)} after the first: it counts young customers as if their "
+        "time were over."
     )
     flat = steps.flattens_at(window)
     if isinstance(flat, NotComputable):
@@ -303,7 +329,7 @@ def ladder(steps: Any, settings: Any) -> str:
     return (
         f"{told} Up to purchase {flat.order} each one makes the next surely likelier; the step after it "
         f"({words.points(flat.gain)}, interval {words.points(flat.low)} to {words.points(flat.high)}) is not told from "
-        f"none. That is {where} the 3 to 5 purchases of the source. Frequent buyers were more loyal before they bought: "
+        f"none. That is {where} the 3 to 5 purchases of the source. Frequent buyers were more loyal to begin with: "
         "pushing others to that number need not make them so."
     )
 
@@ -325,8 +351,8 @@ def cohorts(found: Any) -> str | NotComputable:
     error = np.sqrt(sum(p * (1 - p) / n.sum() for p, n in ((older, sizes.iloc[:half]), (newer, sizes.iloc[half:]))))
     surely = abs(newer - older) > 2 * error
     return (
-        f"Within {words.count(k, 'month')} after the month of the first purchase {words.percent(older)} of the customers "
-        f"of {words.month(seen.index[0])} to {words.month(seen.index[half - 1])} had bought again, and "
+        f"Within {words.count(k, 'month')} after the month of the first purchase {words.percent(older)} of the "
+        f"customers of {words.month(seen.index[0])} to {words.month(seen.index[half - 1])} had bought again, and "
         f"{words.percent(newer)} of those of {words.month(seen.index[half])} to {words.month(seen.index[-1])}: "
         + (
             f"newer customers come back {'more' if newer > older else 'less'} often, by more than chance."
