@@ -230,7 +230,7 @@ def calibration(own: Any, settings: Any) -> str:
     slower = first.own > 1.25 * first.given
     faster = first.own < 0.8 * first.given
     advice = (
-        f"Customers of this shop take longer than the bounds suppose: on day {first.given}, when they begin to count "
+        f"Customers of this shop take longer than the bounds suppose: on day {first.given:.0f}, when they begin to count "
         f"as silent, {words.percent(1 - first.returned, digits=0)} of those who will come back are still to come. A "
         "coupon sent then goes mostly to people who would have returned by themselves. Consider "
         if slower

@@ -57,7 +57,7 @@ def forecast(frame: pd.DataFrame) -> str:
 def return_curve(own: Any) -> str:
     """own: `Book.calibration`."""
     first = own.bounds.iloc[0]
-    return f"By day {first.given} only {words.percent(first.returned, digits=0)} of those who return have returned"
+    return f"By day {first.given:.0f} only {words.percent(first.returned, digits=0)} of those who return have returned"
 
 
 @otherwise("Who still comes back after how long")
