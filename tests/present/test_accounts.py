@@ -57,6 +57,6 @@ def test_lines_of_orders_have_their_account():
     assert s.lines(READ) == ""
     counts = {"read": 1100, "joined": 1000, "without_order": 60, "repeated": 0, "unread": 40}
     assert told(s.lines(replace(READ, lines=counts))) == (
-        "Files of the orders' lines have 1,100 rows: 1,000 give their orders the number of pieces, 60 belong to no "
-        "kept order, 40 have no order number or no readable quantity. They add no money."
+        "Files of the orders' lines have 1,100 rows: 1,000 with the pieces of kept orders, 60 of no kept order, 40 "
+        "without an order number or a readable quantity. They add no money."
     )

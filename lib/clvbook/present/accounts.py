@@ -72,12 +72,12 @@ def lines(reconciliation: Any) -> str:
     if not (counts := reconciliation.lines):
         return ""
     lost = {
-        "belong to no kept order": counts["without_order"],
-        "stand again in a later file": counts["repeated"],
-        "have no order number or no readable quantity": counts["unread"],
+        "of no kept order": counts["without_order"],
+        "that stand again in a later file": counts["repeated"],
+        "without an order number or a readable quantity": counts["unread"],
     }
     told = [f"{words.number(rows)} {why}" for why, rows in lost.items() if rows]
     return (
-        f"Files of the orders' lines have {words.count(counts['read'], 'row')}: {words.number(counts['joined'])} give "
-        f"their orders the number of pieces{', ' if told else ''}{', '.join(told)}. They add no money."
+        f"Files of the orders' lines have {words.count(counts['read'], 'row')}: {words.number(counts['joined'])} with the "
+        f"pieces of kept orders{', ' if told else ''}{', '.join(told)}. They add no money."
     )
