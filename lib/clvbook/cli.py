@@ -118,7 +118,7 @@ def init(name, files, platform, sets) -> None:
         click.echo(f"written: {draft.write()}")
         for line in draft.unsure:
             click.echo(f"look at it: {line} (the files do not say)")
-        click.echo(f"next: clvbook run {_shown(draft.path)}")
+        click.echo(f"next: {_shown(Path(sys.argv[0]))} run {_shown(draft.path)}")
 
 
 @main.command()
@@ -156,6 +156,7 @@ def _from_here(location: str) -> str:
 
 
 def _shown(path: Path) -> Path:
+    """A path as it can be typed from here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

@@ -38,11 +38,12 @@ def test_what_was_recognised_the_account_and_where_it_is_written(shop):
     assert "2 files read as canonical (clvbook's own order table)" in done.stdout
     assert "not in the files: created_at, status, refund" in done.stdout
     assert "4 orders kept, 0 of them without a customer; 2 customers; 2026-09-30 to 2026-10-01." in done.stdout
-    assert done.stdout.splitlines()[-4:] == [
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith(" run params/my.yml")
+    assert lines[-4:-1] == [
         f"written: {shop}/params/my.yml",
         "look at it: currency: CNY (the files do not say)",
         "look at it: timezone: Asia/Shanghai (the files do not say)",
-        "next: clvbook run params/my.yml",
     ]
     text = (shop / "params" / "my.yml").read_text(encoding="utf-8")
     assert "4 orders kept of 4 rows" in text

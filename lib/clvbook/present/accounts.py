@@ -77,7 +77,5 @@ def lines(reconciliation: Any) -> str:
         "without an order number or a readable quantity": counts["unread"],
     }
     told = [f"{words.number(rows)} {why}" for why, rows in lost.items() if rows]
-    return (
-        f"Files of the orders' lines have {words.count(counts['read'], 'row')}: {words.number(counts['joined'])} with the "
-        f"pieces of kept orders{', ' if told else ''}{', '.join(told)}. They add no money."
-    )
+    told = ", ".join([f"{words.number(counts['joined'])} with the pieces of kept orders", *told])
+    return f"Files of the orders' lines have {words.count(counts['read'], 'row')}: {told}. They add no money."
