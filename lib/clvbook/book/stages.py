@@ -212,7 +212,12 @@ class StageBook(ValueBook):
     def _fine(self) -> list[int]:
         """Finer bounds, each a bound of a stage or between two: a step then fits the stages better."""
         last = self.bounds[-1]
-        return sorted({*self.bounds, *range(GRAIN, last, GRAIN), last + last // 2, 2 * last, 3 * last})
+        return self._seen({*self.bounds, *range(GRAIN, last, GRAIN), last + last // 2, 2 * last, 3 * last}, step=GRAIN)
+
+    def _seen(self, finer: set[int], *, step: int) -> list[int]:
+        """The bounds without those that nobody can have passed for two steps: such a stage would still be empty."""
+        watched = (self.as_of - self._first_purchase).days - 2 * step
+        return sorted(day for day in finer if day in self.bounds or day < watched)
 
     @cached_property
     def _fine_moves(self) -> pd.DataFrame | NotComputable:
@@ -261,8 +266,8 @@ class StageBook(ValueBook):
     @property
     def step_bounds(self) -> list[int]:
         """Bounds that a step of the first bound's days fits: its multiples to twice the last bound, thrice it."""
-        last = self.bounds[-1]
-        return sorted({*self.bounds, *range(self.bounds[0], 2 * last + 1, self.bounds[0]), 3 * last})
+        step, last = self.bounds[0], self.bounds[-1]
+        return self._seen({*self.bounds, *range(step, 2 * last + 1, step), 3 * last}, step=step)
 
     @cached_property
     def silences(self) -> list[str]:

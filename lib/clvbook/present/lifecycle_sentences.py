@@ -10,7 +10,7 @@ import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
-from clvbook.present.sentences import tells
+from clvbook.present.sentences import TOO_FAR, tells
 
 
 def since(now: Any, before: Any) -> str | NotComputable:
@@ -30,6 +30,11 @@ def signed(change: Any) -> str:
 def stale(day: Any) -> str:
     """The first day on which a list is of no more use; none for the lost."""
     return words.day(day) if day else "no list"
+
+
+def people(count: Any) -> str:
+    """A count of customers; where it is not known the sentence below says why."""
+    return "not known" if isinstance(count, NotComputable) else words.number(count)
 
 
 def purchases(count: str) -> str:
@@ -102,17 +107,21 @@ def ledger(book: Any, settings: Any) -> str:
     told = f"{words.percent(lost.share, digits=0)} of all customers ever won are lost by the stage's definition"
     if not isinstance(lost.value, NotComputable) and total.value > 0:
         told += (
-            f", and yet {words.percent(lost.value / total.value, digits=0)} of the value to come is theirs, because "
-            f"they are many: {a_head(lost)} each, against {a_head(active)} of an active customer"
+            f", and {words.percent(lost.value / total.value, digits=0)} of the value to come is theirs: "
+            f"{a_head(lost)} each, against {a_head(active)} of an active customer"
         )
-    if isinstance(total.not_back, NotComputable):
-        return f"{told}. How many will stay away is not computable: {total.not_back.reason}."
+    if isinstance(total.written_off, NotComputable):
+        return f"{told}. How many of all will stay away is not computable: {total.written_off.reason}."
+    parts = [
+        f"{words.percent(row.written_off, digits=0)} of the {name}"
+        for name, row in stages.iterrows()
+        if name in ("active", "lost") and not isinstance(row.written_off, NotComputable)
+    ]
     far = total.extrapolated
     return (
         f"{told}. Judged by how long customers of this shop have stayed away before, "
         f"{words.percent(total.written_off, digits=0)} of all customers will not buy in the next "
-        f"{words.days(settings.horizon_days)}: {words.percent(active.written_off, digits=0)} of the active, "
-        f"{words.percent(lost.written_off, digits=0)} of the lost."
+        f"{words.days(settings.horizon_days)}{': ' if parts else ''}{words.listing(parts)}."
         + (
             f" For {words.percent(far, digits=0)} of customers that reaches beyond the longest silence the shop has "
             "seen, and takes for granted that they go on as those before them."
@@ -152,7 +161,7 @@ def flow(frame: pd.DataFrame) -> str:
         f"{words.number(last.resurrected)} after a pause. {words.number(went)} of the month before did not. "
         f"{words.number(came)} came and {words.number(went)} paused: {more} buyers than the month before."
         + (
-            f" In the first {words.count(burn_in, 'month')} of the export old customers look new, and are greyed."
+            f" In the first {words.count(burn_in, 'month')} of the export old customers look new: they are hatched."
             if burn_in
             else ""
         )
@@ -218,7 +227,7 @@ def forecast(frame: pd.DataFrame, record: Any, settings: Any) -> str:
     return (
         f"{told} Made in the same way in past months, {words.percent(record.hit_rate, digits=0)} of what came lay in "
         f"the interval, and {words.count(miss.ahead, 'month')} ahead they were off by "
-        f"{words.percent(miss.error)} on average."
+        f"{words.percent(miss.error)} on average{'' if miss.error < TOO_FAR else ': do not plan with it'}."
     )
 
 
@@ -226,17 +235,19 @@ def forecast(frame: pd.DataFrame, record: Any, settings: Any) -> str:
 def calibration(own: Any, settings: Any) -> str:
     """Are the given bounds right for this shop?"""
     given, mine = (", ".join(own.bounds[side].astype(str)) for side in ("given", "own"))
-    first = own.bounds.iloc[0]
-    slower = first.own > 1.25 * first.given
-    faster = first.own < 0.8 * first.given
+    first, ratio = own.bounds.iloc[0], own.bounds.own / own.bounds.given
+    slower, faster = (ratio > 4 / 3).all(), (ratio < 3 / 4).all()
+    fits = ratio.between(3 / 4, 4 / 3).all()
     advice = (
-        f"Customers of this shop take longer than the bounds suppose: on day {first.given:.0f}, when they begin to count "
-        f"as silent, {words.percent(1 - first.returned, digits=0)} of those who will come back are still to come. A "
-        "coupon sent then goes mostly to people who would have returned by themselves. Consider "
+        f"Customers of this shop take longer than the bounds suppose: on day {first.given:.0f}, when they begin to "
+        f"count as silent, {words.percent(1 - first.returned, digits=0)} of those who will come back are still to "
+        "come. A coupon sent then goes mostly to people who would have returned by themselves. Consider "
         if slower
         else "Customers of this shop return sooner than the bounds suppose: a reminder comes late. Consider "
         if faster
         else "The given bounds fit. The shop's own would be "
+        if fits
+        else "The given bounds fit in part. Consider "
     )
     return (
         f"Of the {words.percent(own.eventually, digits=0)} of purchases that another one follows (within "
@@ -359,5 +370,6 @@ def cohorts(found: Any) -> str | NotComputable:
             if surely
             else "no difference that chance does not explain."
         )
+        + (" They bought in other months of the year, too: seasons are in it." if len(summary) < 24 else "")
         + " Blank cells are months that are not over."
     )
