@@ -87,7 +87,7 @@ class Settings(BaseModel):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name of a-z, 0-9, - and _; the folder under reports/"
     )
     orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
-        description="order files (CSV, Excel, zip, Parquet; * matches several), or a PostgreSQL address"
+        description="files (CSV, Excel, zip, Parquet; * for several) or postgresql://"
     )
     orders_query: str | None = Field(
         None, description="SELECT that gives the orders; for a database address that names no table"
@@ -150,7 +150,9 @@ class Settings(BaseModel):
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
-    engine_memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills, such as 4GB")
+    engine_memory: str = Field(
+        "4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills, such as 4GB"
+    )
     cell_timeout_seconds: int = Field(600, ge=1, description="seconds one notebook cell may take")
     run_timeout_seconds: int = Field(3600, ge=1, description="seconds one month's notebooks may take together")
 
