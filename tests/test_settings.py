@@ -169,6 +169,8 @@ def test_a_file_with_every_parameter_comes_back_as_it_was(place):
         "annual_discount_rate": 0.0, "horizon_days": 90, "backtest_days": 60, "confidence": 0.9, "resamples": 50,
         "seed": 7, "min_customers": 1, "min_repeat_customers": 2, "non_product": ["POST"], "engine": "duckdb",
         "engine_threads": 1, "engine_memory": "500MB", "cell_timeout_seconds": 10, "run_timeout_seconds": 20,
+        "order_items": "lines.csv", "customers": ["people.csv"], "stage_bounds": [10, 20, 400], "act_within_days": 9,
+        "history_complete": True, "holdout_share": 0.0, "contact_cost": 0.05,
     }  # fmt: skip
     assert set(everything) == set(Settings.model_fields)
     (place / "shop.yml").write_text(yaml.safe_dump(everything, allow_unicode=True), encoding="utf-8")
@@ -304,3 +306,17 @@ def test_a_folder_is_told_as_one(place):
     assert (caught.value.fact, caught.value.hint) == (
         "orders: exports is a folder", "name its files, such as exports/*.csv",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", [[90, 45, 180], [45, 45, 90], [0, 45, 90], [45, 90], [45, 90, 180, 360]])
+def test_stage_bounds_are_three_growing_days(bounds):
+    with pytest.raises(BadParameters, match=r"stage_bounds: .* are not three growing numbers of days") as caught:
+        make_settings({"shop": "a", "orders": "o.csv", "stage_bounds": bounds})
+    assert "act_within_days" not in str(caught.value)  # one fault is told once
+
+
+def test_a_list_looks_no_further_ahead_than_the_shortest_stage():
+    short = {"shop": "a", "orders": "o.csv", "stage_bounds": [30, 36, 90]}
+    with pytest.raises(BadParameters, match="act_within_days: 7: is not below the 6 days of the shortest stage"):
+        make_settings(short)  # so it is where the default does not fit
+    assert make_settings({**short, "act_within_days": 5}).act_within_days == 5

@@ -8,6 +8,7 @@ from __future__ import annotations  # the book's attributes are called as the mo
 from datetime import timedelta
 from functools import cached_property
 
+import ibis
 import pandas as pd
 from ibis import _
 
@@ -26,23 +27,29 @@ class LifecycleBook(StageBook):
     @cached_property
     def calibration(self) -> bounds.Calibration | NotComputable:
         """The shop's own bounds beside the given ones; see `bounds.Calibration`."""
-        return bounds.calibrate(self.return_curve, bounds=self.bounds, min_at_risk=WATCHED)
+        return _with(
+            self.history,
+            lambda history: bounds.calibrate(self.return_curve, bounds=self.bounds, min_at_risk=WATCHED),
+        )
 
     @cached_property
     def return_rates(self) -> pd.DataFrame | NotComputable:
         """How likely a silent customer is back within the next days; see `bounds.return_rates`."""
-        return bounds.return_rates(self._waits, every=SOON, within=SOON, min_at_risk=WATCHED, **self._level)
+        far = {"every": SOON, "within": SOON, "min_at_risk": WATCHED}
+        return _with(self.history, lambda history: bounds.return_rates(self._waits, **far, **self._level))
 
     @cached_property
     def ladder(self) -> ladder.Ladder | NotComputable:
         """How likely the next purchase is after the first, second, third, ...; see `ladder.Ladder`."""
-        return ladder.ladder(self.purchases, as_of=self.as_of, windows=self.bounds, **self._level)
+        how = {"as_of": self.as_of, "windows": self.bounds}
+        return _with(self.history, lambda history: ladder.ladder(self.purchases, **how, **self._level))
 
     @cached_property
     def cohorts(self) -> cohorts.Cohorts | NotComputable:
         """Who came back, by the month of the first purchase; see `cohorts.Cohorts`."""
         burn_in = None if self.settings.history_complete else self._first_purchase + timedelta(days=self.bounds[-1])
-        return cohorts.cohorts(self.purchases, as_of=self.as_of, burn_in=burn_in, **self._level)
+        how = {"as_of": self.as_of, "burn_in": burn_in}
+        return _with(self.history, lambda history: cohorts.cohorts(self.purchases, **how, **self._level))
 
     @cached_property
     def cohort_average(self) -> pd.DataFrame | NotComputable:
@@ -72,9 +79,9 @@ class LifecycleBook(StageBook):
     @cached_property
     def actions(self) -> actions.Actions | NotComputable:
         """Whose stage ends within `act_within_days`; see `actions.ending`."""
-        if self.reconciliation.no_buyer:
-            return NotComputable(self.reconciliation.no_buyer)
         items, people = self.shop_table("order_items"), self.shop_table("customers")
+        if self._nobody or (unknown := self._strangers(people)):
+            return NotComputable(self._nobody or unknown)
         return actions.ending(
             self.customers,
             as_of=self.as_of,
@@ -85,6 +92,19 @@ class LifecycleBook(StageBook):
             scores=self.valued,
             last_categories=_with(items, lambda items: actions.last_category(self.orders, items)),
             opted_out=None if isinstance(people, NotComputable) else people.filter(_.opted_out),
+        )
+
+    def _strangers(self, people: ibis.Table | NotComputable) -> str:
+        """Why it cannot be told who opted out: the shop's customers are not those of the orders; else empty."""
+        if isinstance(people, NotComputable):
+            return ""
+        known = people.semi_join(self.customers, "customer_id")
+        rows, found = (table.count().to_pyarrow().as_py() for table in (people, known))
+        if found or not rows:
+            return ""
+        return (
+            f"0 of {rows:,} rows of the customers table are of a customer of the orders, so who opted out is not "
+            "known; name customers there as the orders do, or leave `customers` out of the parameters"
         )
 
     @property

@@ -27,6 +27,7 @@ AHEAD = 6  # months of the forecast
 SOON = 30  # days within which a silent customer may come back, and how far apart the days of silence are that are shown
 WATCHED = 100  # purchases that must still be watched where a curve is read
 GRAIN = 30  # days of a finer stage, from which a forecast is made
+MOST = 24  # steps of silence that are stages of their own where a stage is valued
 
 
 class StageBook(ValueBook):
@@ -35,8 +36,8 @@ class StageBook(ValueBook):
     @cached_property
     def history(self) -> ibis.Table | NotComputable:
         """Where each customer stood at each month's end; see `stages.stage_history`."""
-        if self.reconciliation.no_buyer:
-            return NotComputable(self.reconciliation.no_buyer)
+        if self._nobody:
+            return NotComputable(self._nobody)
         return self._stage_shelf.table("stages", lambda: self._history(self.month_ends, self.bounds))
 
     def _history(self, snapshots: Sequence[Any], stage_bounds: Sequence[int]) -> ibis.Table:
@@ -59,7 +60,13 @@ class StageBook(ValueBook):
 
     @cached_property
     def _first_purchase(self) -> Any:
-        return self.purchases.day.min().to_pyarrow().as_py()
+        return self.purchases.day.min().to_pyarrow().as_py() or self.as_of
+
+    @cached_property
+    def _nobody(self) -> str:
+        """Why there are no customers; empty where there are."""
+        unnamed = "" if len(self.cells) else f"not enough data: no order up to {self.as_of} names its customer"
+        return self.reconciliation.no_buyer or unnamed
 
     # ---- where customers stand
 
@@ -93,10 +100,10 @@ class StageBook(ValueBook):
     @cached_property
     def ledger_change(self) -> ledger.Ledger | NotComputable:
         """The same less that of the month before, by the same curve; value is not compared. See `ledger.change`."""
-        if len(self.month_ends) < 2:
-            return NotComputable("not enough data: 1 month, 2 needed")
         if isinstance(self.ledger, NotComputable):
             return self.ledger
+        if len(self.month_ends) < 2:
+            return NotComputable("not enough data: 1 of 2 months")
         told = NotComputable("last month's value is in last month's report")
         return ledger.change(self.ledger, self._ledger(self.history, told, self.month_ends[-2]))
 
@@ -144,7 +151,7 @@ class StageBook(ValueBook):
     @cached_property
     def moves(self) -> pd.DataFrame | NotComputable:
         """Moves between month ends; see `transitions.moves`."""
-        few = NotComputable(f"not enough data: {len(self.month_ends)} months, 3 needed")
+        few = NotComputable(f"not enough data: {len(self.month_ends)} of 3 months")
         return _with(self.history, lambda history: few if len(self.month_ends) < 3 else transitions.moves(history))
 
     @cached_property
@@ -154,7 +161,7 @@ class StageBook(ValueBook):
 
         def since(moves: pd.DataFrame) -> pd.DataFrame | NotComputable:
             late = moves[moves.previous >= grown]
-            few = f"not enough data: {late.snapshot.nunique()} months since the first customers could be lost, 3 needed"
+            few = f"not enough data: {late.snapshot.nunique()} of 3 months since the first customers could be lost"
             return late if late.snapshot.nunique() >= 3 else NotComputable(few)
 
         return _with(self.moves, since)
@@ -248,9 +255,9 @@ class StageBook(ValueBook):
         """
         step, s = self.bounds[0], self.settings
         snapshots = stages.steps(self.as_of, days=step, first=self._first_purchase)
-        if self.reconciliation.no_buyer or len(snapshots) < 4:
-            few = f"not enough data: {max(0, len(snapshots) - 1)} steps of {step} days, 3 needed"
-            return NotComputable(self.reconciliation.no_buyer or few)
+        if self._nobody or len(snapshots) < 4:
+            few = f"not enough data: {len(snapshots) - 1} of 3 steps of {step} days"
+            return NotComputable(self._nobody or few)
         moves = transitions.moves(self._history(snapshots, self.step_bounds))
         return markov.stage_values(
             moves,
@@ -265,9 +272,11 @@ class StageBook(ValueBook):
 
     @property
     def step_bounds(self) -> list[int]:
-        """Bounds that a step of the first bound's days fits: its multiples to twice the last bound, thrice it."""
+        """Bounds that a step of the first bound's days fits: its multiples to twice the last bound, thrice it; `MOST`
+        multiples at most, for bounds far apart.
+        """
         step, last = self.bounds[0], self.bounds[-1]
-        return self._seen({*self.bounds, *range(step, 2 * last + 1, step), 3 * last}, step=step)
+        return self._seen({*self.bounds, *range(step, min(2 * last, MOST * step) + 1, step), 3 * last}, step=step)
 
     @cached_property
     def silences(self) -> list[str]:
