@@ -210,8 +210,15 @@ class StageBook(ValueBook):
 
     @cached_property
     def lost_back(self) -> pd.DataFrame | NotComputable:
-        """The lost who bought again, month by month: snapshot, customers (lost before), back, rate, low, high."""
-        return _with(self.moves, lambda moves: transitions.rate_by_step(moves, start=3, end=0, **self._level))
+        """The lost who bought again by month: snapshot, customers (lost before), moved (back), rate, low, high."""
+
+        def back(moves: pd.DataFrame) -> pd.DataFrame:
+            # who bought early in the month may be active no more at its end: all but those who stayed
+            stayed = transitions.rate_by_step(moves, start=3, end=3, **self._level)
+            rates = {"rate": 1 - stayed.rate, "low": 1 - stayed.high, "high": 1 - stayed.low}
+            return stayed.assign(moved=stayed.customers - stayed.moved, **rates)
+
+        return _with(self.moves, back)
 
     # ---- what comes next
 

@@ -32,41 +32,43 @@ def flow(frame: pd.DataFrame) -> str:
 @otherwise("Where customers went in the month")
 def alluvial(frame: pd.DataFrame) -> str:
     """frame: `Book.last_moves`."""
-    fell = frame[(frame.from_stage == "active") & (frame.to_stage == "silent")].customers.sum()
+    fell = frame[(frame.from_stage == "active") & (frame.to_stage != "active")].customers.sum()
     back = frame[~frame.from_stage.isin(["active", "new"]) & (frame.to_stage == "active")].customers.sum()
-    return f"{words.number(fell)} active customers fell silent, {words.number(back)} came back"
+    return f"{words.number(fell)} stopped being active, {words.number(back)} are active again"
 
 
 @otherwise("How customers move between stages in a month")
 def matrix(frame: pd.DataFrame) -> str:
     """frame: `Book.rates`."""
-    at = frame.set_index(["from", "to"]).rate
-    return f"A month turns {words.percent(at['active', 'silent'], digits=0)} of the active silent"
+    stay = frame.set_index(["from", "to"]).rate["active", "active"]
+    if pd.isna(stay):
+        return "How customers move between stages in a month"
+    return f"In a month {words.percent(1 - stay, digits=0)} of the active stop being active"
 
 
 @otherwise("Customers by stage in the months ahead")
 def forecast(frame: pd.DataFrame) -> str:
     """frame: `Book.stage_forecast`."""
     last = frame[(frame.stage == "active") & (frame.ahead == frame.ahead.max())].iloc[0]
-    return (
-        f"Between {words.interval(last.low, last.high, words.number)} active customers by {words.month(last.snapshot)}"
-    )
+    return f"{words.interval(last.low, last.high, words.number)} active customers by {words.month(last.snapshot)}"
 
 
 @otherwise("How long customers take to buy again")
 def return_curve(own: Any) -> str:
     """own: `Book.calibration`."""
     first = own.bounds.iloc[0]
-    return f"By day {first.given:.0f} only {words.percent(first.returned, digits=0)} of those who return have returned"
+    return f"By day {first.given:.0f}, {words.percent(first.returned, digits=0)} of those who return have returned"
 
 
 @otherwise("Who still comes back after how long")
 def return_rates(frame: pd.DataFrame) -> str:
     """frame: `Book.return_rates`."""
     first, last = frame.iloc[0], frame.iloc[-1]
+    if last.high >= first.low:
+        return "Who still comes back after how long"
     return (
-        f"The chance to buy within 30 days falls from {words.percent(first.rate, digits=0)} to "
-        f"{words.percent(last.rate)} after {words.days(last.silent_days)}"
+        f"The chance to buy within 30 days falls from {words.percent(first.rate)} to {words.percent(last.rate)} after "
+        f"{words.days(last.silent_days)}"
     )
 
 
@@ -75,13 +77,13 @@ def ladder(found: Any) -> str:
     """found: `Book.ladder`."""
     window = max(found.windows)
     told = found.steps[found.steps.window == window]
-    known = told[[not isinstance(p, NotComputable) for p in told.probability]]
+    known = told[[not isinstance(low, NotComputable) for low in told.low]]
     if len(known) < 2:
         return "How likely the next purchase is"
     first, last = known.iloc[0], known.iloc[-1]
     return (
         f"{words.percent(first.probability, digits=0)} buy a second time within {words.days(window)}, "
-        f"{words.percent(last.probability, digits=0)} buy again after purchase {last.order}"
+        f"{words.percent(last.probability, digits=0)} buy again after purchase {last.order:.0f}"
     )
 
 

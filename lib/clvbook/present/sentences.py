@@ -51,6 +51,16 @@ def tells(sentence: Callable[..., str]) -> Callable[..., str | NotComputable]:
     return told
 
 
+def about(sentence: Callable[..., str]) -> Callable[..., str | NotComputable]:
+    """Like `tells` for what comes first alone: a sentence says itself what else is missing."""
+
+    @wraps(sentence)
+    def told(first: Any, *more: Any) -> str | NotComputable:
+        return first if isinstance(first, NotComputable) else sentence(first, *more)
+
+    return told
+
+
 def level(low: Any, high: Any, form: words.Form, *, confidence: float) -> str:
     """How sure a figure is, for the line under a tile: "95 % interval ¥1.15–1.26 million"."""
     if isinstance(low, NotComputable):
