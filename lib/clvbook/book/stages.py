@@ -174,11 +174,11 @@ class StageBook(ValueBook):
     @cached_property
     def rates(self) -> pd.DataFrame | NotComputable:
         """The matrix in words: from, to, customers, rate, low, high, impossible."""
-        longest = transitions.structural_zeros(self.bounds, days=31)
+        never = np.logical_and.reduce([transitions.structural_zeros(self.bounds, days=days) for days in range(28, 32)])
         return _with(
             self.matrix,
             lambda matrix: matrix.summary.assign(
-                impossible=longest.ravel(),
+                impossible=never.ravel(),
                 **{side: matrix.summary[side].map(dict(enumerate(stages.STAGES))) for side in ("from", "to")},
             ),
         )
@@ -213,10 +213,9 @@ class StageBook(ValueBook):
         """The lost who bought again by month: snapshot, customers (lost before), moved (back), rate, low, high."""
 
         def back(moves: pd.DataFrame) -> pd.DataFrame:
-            # who bought early in the month may be active no more at its end: all but those who stayed
-            stayed = transitions.rate_by_step(moves, start=3, end=3, **self._level)
-            rates = {"rate": 1 - stayed.rate, "low": 1 - stayed.high, "high": 1 - stayed.low}
-            return stayed.assign(moved=stayed.customers - stayed.moved, **rates)
+            # who bought early in the month may be active no more at its end: whoever is not lost still is back
+            left = moves.assign(to_stage=moves.to_stage.where(moves.to_stage == 3, 0))
+            return transitions.rate_by_step(left, start=3, end=0, **self._level)
 
         return _with(self.moves, back)
 
