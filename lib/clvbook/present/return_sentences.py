@@ -66,7 +66,7 @@ def stop_rule(rates: pd.DataFrame, back: pd.DataFrame, settings: Any) -> str | N
         return f"{told} Whether a big sale wakes the lost needs a year of months with lost customers."
     best, usual = back.loc[back.rate.idxmax()], back.moved.sum() / back.customers.sum()
     if not usual:
-        return f"{told} None of the lost came back in any month."
+        return f"{told} Nobody of the lost came back in any month."
     # the best of many months looks good by chance: each counts as one more try
     surely = len(back) * binom.sf(best.moved - 1, best.customers, usual) < 0.05
     return (
