@@ -131,7 +131,7 @@ def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame | NotComp
 def _without_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with an empty cell where a figure is not computable: a file has columns of one type."""
     plain = frame.copy()
-    for name in frame.select_dtypes("object").columns:
+    for name in [name for name in frame if frame[name].dtype == "O"]:
         column = frame[name].map(lambda cell: None if isinstance(cell, NotComputable) else cell).infer_objects()
         plain[name] = column.astype("float64") if column.isna().all() else column
     return plain
