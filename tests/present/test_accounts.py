@@ -60,3 +60,13 @@ def test_lines_of_orders_have_their_account():
         "Files of the orders' lines have 1,100 rows: 1,000 with the pieces of kept orders, 60 of no kept order, 40 "
         "without an order number or a readable quantity. They add no money."
     )
+
+
+def test_the_shops_other_tables_are_accounted_for_and_those_missing_named():
+    frame = pd.DataFrame({"table": ["customers"], "rows": [9], "used": [9], "set_aside": [0], "reasons": ["none"]})
+    missing = {"order_items": "lists that name what a customer bought last"}
+    assert told(s.shop_tables(frame, {})) == "Every row of these tables is used."
+    aside = told(s.shop_tables(frame.assign(set_aside=2), missing))
+    assert aside.startswith("2 rows of these tables are set aside")
+    assert aside.endswith("order_items is not set: it gives lists that name what a customer bought last.")
+    assert s.shop_tables(frame.iloc[:0], missing).startswith("The shop brings its orders only.")

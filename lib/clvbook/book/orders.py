@@ -11,6 +11,7 @@ import pandas as pd
 from ibis import _
 
 from clvbook import customers as people
+from clvbook.book import output
 from clvbook.book.cache import Cache, digest
 from clvbook.engine import connect
 from clvbook.errors import InputRefused, NotComputable
@@ -170,6 +171,17 @@ class OrdersBook:
             for name, one in accounts.items()
         ]
         return pd.DataFrame(rows, columns=["table", "rows", "used", "set_aside", "reasons"])
+
+    @property
+    def missing_tables(self) -> dict[str, str]:
+        """The tables that the shop does not bring, and what they would give."""
+        return {name: gives for name, gives in SHOP_TABLES.items() if name not in self.files_of}
+
+    def save_shop_set_aside(self) -> None:
+        """Write the rows set aside of each of the shop's tables into the run's tables/; none where all are used."""
+        for name, rows in zip(self.shop_tables.table, self.shop_tables.set_aside, strict=True):
+            if rows:
+                output.save_table(self.con, self.shop_set_aside(name), f"set_aside_{name}")
 
     def shop_set_aside(self, name: str) -> ibis.Table:
         """The rows of a shop's table that were set aside: reason, source_file, line, cells."""

@@ -79,3 +79,17 @@ def lines(reconciliation: Any) -> str:
     told = [f"{words.number(rows)} {why}" for why, rows in lost.items() if rows]
     told = ", ".join([f"{words.number(counts['joined'])} with the pieces of kept orders", *told])
     return f"Files of the orders' lines have {words.count(counts['read'], 'row')}: {told}. They add no money."
+
+
+def shop_tables(frame: pd.DataFrame, missing: dict[str, str]) -> str:
+    """What else does the shop bring, and what would further tables add?"""
+    aside = int(frame.set_aside.sum())
+    told = [
+        f"{words.count(aside, 'row')} of these tables are set aside, listed with file and line in tables/."
+        if aside
+        else "Every row of these tables is used."
+        if len(frame)
+        else "The shop brings its orders only."
+    ]
+    told += [f"{name} is not set: it gives {gives}." for name, gives in missing.items()]
+    return " ".join(told)

@@ -5,6 +5,7 @@ in: back-tests and frames; out: `Prose`, plain sentences that display themselves
 A sentence that needs a figure which is `NotComputable` becomes "Not computable: <reason>."
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -19,14 +20,17 @@ from clvbook.present import words
 
 @dataclass(frozen=True)
 class Prose:
-    """One paragraph; `banner` sets it apart as a warning. Without a word it shows nothing."""
+    """One paragraph; `banner` sets it apart as a warning. Without a word it shows nothing. A table named in it, such as
+    tables/customers.csv, is a link.
+    """
 
     text: str
     banner: bool = False
 
     def _repr_html_(self) -> str:
         kind = "clv-banner" if self.banner else "clv-say"
-        return f'<p class="{kind}">{escape(self.text)}</p>' if self.text else ""
+        linked = re.sub(r"\btables/[\w-]+\.csv", r'<a href="\g<0>">\g<0></a>', escape(self.text))
+        return f'<p class="{kind}">{linked}</p>' if self.text else ""
 
     def __repr__(self) -> str:
         return self.text
