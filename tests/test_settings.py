@@ -70,9 +70,9 @@ def fault(place):
         ("data_through: 10", "data_through: 10: Input should be a valid date"),
         ("timezone: Asia/Shangai", "timezone: 'Asia/Shangai': is not a time zone; did you mean Asia/Shanghai?"),
         ("timezone: ''", "timezone: '': is not a time zone"),
-        ("currency: RMB¥", "currency: 'RMB¥': String should match pattern '^[A-Z]{3}$'"),
-        ("engine: spark", "engine: 'spark': String should match pattern '^duckdb$'"),
-        ("engine_memory: 4 GB", r"engine_memory: '4 GB': String should match pattern '^\d+(MB|GB)$'"),
+        ("currency: RMB¥", "currency: 'RMB¥' is not: the one currency, ISO 4217"),
+        ("engine: spark", "engine: 'spark' is not: what computes tables: duckdb"),
+        ("engine_memory: 4 GB", "engine_memory: '4 GB' is not: memory the engine holds before it spills, such as 4GB"),
         ("non_product: POST", "non_product: 'POST': Input should be a valid list"),
     ],
 )  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_value_that_cannot_be_used_is_told_with_its_line(fault, line, said):
 def test_all_faults_are_told_at_once_and_counted_by_parameter(fault):
     assert fault("orders: [a.csv, 1]\nseed: -1\nmonht: 2026-10\n").splitlines() == [
         "4 parameters cannot be used:",
-        "  shop.yml: shop is missing (short name; the folder under reports/)",
+        "  shop.yml: shop is missing (short name of a-z, 0-9, - and _; the folder under reports/)",
         "  shop.yml:1: orders: ['a.csv', 1]: Input should be a valid string",
         "  shop.yml:1: orders: 1: Input should be a valid string",
         "  shop.yml:2: seed: -1: Input should be greater than or equal to 0",
@@ -155,7 +155,7 @@ def test_a_file_that_is_not_there_is_told_with_the_nearest(place):
     assert caught.value.hint == f"did you mean {place}/demo.yml?"
     with pytest.raises(BadParameters) as caught:
         load_settings(place / "elsewhere" / "zzz.yml")
-    assert caught.value.hint == "params/ holds one YAML file a shop"
+    assert caught.value.hint.startswith("a shop is run by params/<shop>.yml")
     with pytest.raises(BadParameters, match="Is a directory"):
         load_settings(place)
 
@@ -169,6 +169,8 @@ def test_a_file_with_every_parameter_comes_back_as_it_was(place):
         "annual_discount_rate": 0.0, "horizon_days": 90, "backtest_days": 60, "confidence": 0.9, "resamples": 50,
         "seed": 7, "min_customers": 1, "min_repeat_customers": 2, "non_product": ["POST"], "engine": "duckdb",
         "engine_threads": 1, "engine_memory": "500MB", "cell_timeout_seconds": 10, "run_timeout_seconds": 20,
+        "order_items": "lines.csv", "customers": ["people.csv"], "stage_bounds": [10, 20, 400], "act_within_days": 9,
+        "history_complete": True, "holdout_share": 0.0, "contact_cost": 0.05,
     }  # fmt: skip
     assert set(everything) == set(Settings.model_fields)
     (place / "shop.yml").write_text(yaml.safe_dump(everything, allow_unicode=True), encoding="utf-8")
@@ -270,7 +272,7 @@ def test_files_are_found_from_home_by_path_by_glob_and_in_packages(place):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["data/none.csv", "*.csv", "", ".", "**", "package://nowhere/a.csv", "package://lifetimes/none.csv",
+    ["data/none.csv", "*.csv", "", "**", "package://nowhere/a.csv", "package://lifetimes/none.csv",
      "package://lifetimes", "package://lifetimes.utils/x", "package://", "package://./x", "~nobody/a.csv"],
 )  # fmt: skip
 def test_where_no_file_is_the_hint_says_where_paths_count_from(place, pattern):
@@ -295,3 +297,26 @@ def test_home_is_found_from_a_folder_inside_it(tmp_path, monkeypatch):
     assert s.home() == Path(__file__).parents[1]
     monkeypatch.setenv("CLVBOOK_HOME", str(tmp_path))
     assert s.home() == tmp_path
+
+
+def test_a_folder_is_told_as_one(place):
+    (place / "exports").mkdir()
+    with pytest.raises(BadParameters) as caught:
+        make_settings({"shop": "a", "orders": "exports"}).order_files  # noqa: B018
+    assert (caught.value.fact, caught.value.hint) == (
+        "orders: exports is a folder", "name its files, such as exports/*.csv",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("bounds", [[90, 45, 180], [45, 45, 90], [0, 45, 90], [45, 90], [45, 90, 180, 360]])
+def test_stage_bounds_are_three_growing_days(bounds):
+    with pytest.raises(BadParameters, match=r"stage_bounds: .* are not three growing numbers of days") as caught:
+        make_settings({"shop": "a", "orders": "o.csv", "stage_bounds": bounds})
+    assert "act_within_days" not in str(caught.value)  # one fault is told once
+
+
+def test_a_list_looks_no_further_ahead_than_the_shortest_stage():
+    short = {"shop": "a", "orders": "o.csv", "stage_bounds": [30, 36, 90]}
+    with pytest.raises(BadParameters, match="act_within_days: 7: is not below the 6 days of the shortest stage"):
+        make_settings(short)  # so it is where the default does not fit
+    assert make_settings({**short, "act_within_days": 5}).act_within_days == 5

@@ -38,7 +38,13 @@ def test_what_was_recognised_the_account_and_where_it_is_written(shop):
     assert "2 files read as canonical (clvbook's own order table)" in done.stdout
     assert "not in the files: created_at, status, refund" in done.stdout
     assert "4 orders kept, 0 of them without a customer; 2 customers; 2026-09-30 to 2026-10-01." in done.stdout
-    assert done.stdout.endswith(f"written: {shop}/params/my.yml\n")
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith(" run params/my.yml")
+    assert lines[-4:-1] == [
+        f"written: {shop}/params/my.yml",
+        "look at it: currency: CNY (the files do not say)",
+        "look at it: timezone: Asia/Shanghai (the files do not say)",
+    ]
     text = (shop / "params" / "my.yml").read_text(encoding="utf-8")
     assert "4 orders kept of 4 rows" in text
     assert "\n# margin_rate: 0.4 " in text
@@ -55,6 +61,7 @@ def test_what_stands_as_comment_is_a_parameter_once_its_mark_is_taken_away(shop)
     path.write_text(head + "\n" + commented.replace("\n# ", "\n"), encoding="utf-8")
     settings = load_settings(path)
     assert (settings.month, settings.margin_rate, str(settings.data_through)) == ("2026-09", 0.4, "2026-10-01")
+    assert (settings.identity, settings.fake_words, settings.price_floor) == (["customer_id"], ["fake"], 1.0)
 
 
 def test_nothing_is_overwritten(shop):
@@ -68,13 +75,13 @@ def test_nothing_is_overwritten(shop):
     ("words", "code", "said"),
     [
         (["../my", "data/my/orders202609.csv"], 2, "shop: '../my'"),
-        (["My Shop", "data/my/orders202609.csv"], 2, "shop: 'My Shop'"),
+        (["My Shop", "data/my/orders202609.csv"], 2, "shop: 'My Shop' is not: short name of a-z, 0-9, - and _"),
         (["my", "--from", "canonica", "data/my/orders202609.csv"], 2, "did you mean canonical?"),
         (["my", "data/my/nowhere.csv"], 2, "0 files found"),
         (["my"], 2, "Missing argument 'FILES...'"),
         (["my", "--set", "horizn_days=3", "data/my/orders202609.csv"], 2, "did you mean horizon_days?"),
         (["my", "--from", "cdnow", "data/my/orders202609.csv"], 3, "write --from canonical"),
-        (["my", "data/my"], 2, "0 files found"),
+        (["my", "data/my"], 2, "data/my is a folder\nHint: name its files, such as data/my/*.csv"),
         (["my", "data/my/unpaid.csv"], 3, "0 of 1 rows can be kept"),
         (["my", "data/my/words.csv"], 3, "words that mapping canonical does not know"),
     ],

@@ -113,6 +113,7 @@ def test_month_ends_and_steps():
 @settings(examples, max_examples=15)
 def test_stages_partition_the_customers_at_every_snapshot(con, bought, at):
     history = stages.stage_history(days_table(con, bought), snapshots=at, bounds=BOUNDS)
+    history = ibis.memtable(history.to_pyarrow())  # computed once
     mix = stages.stage_mix(history)
     for snapshot in at:
         here = mix[mix.snapshot == pd.Timestamp(snapshot)]

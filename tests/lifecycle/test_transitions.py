@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from clvbook.errors import InputRefused, NotComputable
-from clvbook.lifecycle import transitions
+from clvbook.lifecycle import stages, transitions
 
-some = settings(deadline=None, max_examples=15, derandomize=True)
+some = settings(deadline=None, max_examples=8, derandomize=True)
 BOUNDS = [45, 90, 180]
 # steps of 45 days, sleeping split at 135 days: whoever does not buy moves on by one, so the stages are a Markov chain
 LAW = np.array(
@@ -90,6 +90,17 @@ def test_moves_are_those_counted_by_hand(table, bought):
         for r in found.itertuples()
     }
     assert expected == got
+
+
+@given(purchases)
+@some
+def test_the_stage_history_of_the_shop_gives_the_same_moves(table, bought):
+    seen = history(bought, MONTHS)
+    if seen.snapshot.nunique() > 1:
+        bought = ibis.memtable(bought).mutate(day=ibis._.day.date(), amount=ibis._.amount.cast("decimal(18,4)"))
+        ends = [day.date() for day in MONTHS]
+        found = transitions.moves(stages.stage_history(bought, snapshots=ends, bounds=BOUNDS))
+        pd.testing.assert_frame_equal(found, transitions.moves(table(seen)))
 
 
 @given(purchases)
@@ -296,3 +307,16 @@ def test_homogeneity_is_that_of_contingency_tables():
             tested = stats.chi2_contingency(own, correction=False, lambda_="log-likelihood")
             statistic, df = statistic + tested.statistic, df + tested.dof
     assert (found.statistic, found.df) == (pytest.approx(statistic), df)
+
+
+def test_the_rate_of_one_move_step_by_step():
+    counts = np.zeros((3, 2, 5, 4), dtype=int)
+    counts[0, :, 3] = [[1, 0, 2, 7], [2, 1, 0, 17]]  # 30 lost at the beginning, 3 of them active at the end
+    counts[1, 0, 0, 0], counts[1, 0, 4, 0] = 8, 9  # nobody lost; entrants are of no stage
+    counts[2, 1, 3, 3] = 40
+    found = transitions.rate_by_step(moves_of(counts), start=3, end=0, confidence=0.9)
+    assert found[["customers", "moved", "rate"]].to_numpy().tolist() == [[30, 3, 0.1], [40, 0, 0]]
+    for row in found.itertuples():
+        expected = stats.binomtest(row.moved, row.customers).proportion_ci(0.9, method="wilson")
+        assert (row.low, row.high) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
+    assert transitions.rate_by_step(moves_of(counts), start=2, end=0, confidence=0.9).empty

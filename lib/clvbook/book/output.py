@@ -115,7 +115,7 @@ def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame | NotComp
     if FOLDER not in os.environ or isinstance(table, NotComputable):
         return
     if isinstance(table, pd.DataFrame):
-        table = ibis.memtable(table)
+        table = ibis.memtable(_without_reasons(table))
     folder = Path(os.environ[FOLDER])
     con.to_parquet(table, folder / f"{name}.parquet")
     texts = [column for column, kind in table.schema().items() if kind.is_string()]
@@ -126,3 +126,12 @@ def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame | NotComp
         marked.write(codecs.BOM_UTF8)
         shutil.copyfileobj(source, marked)
     plain.unlink()
+
+
+def _without_reasons(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with an empty cell where a figure is not computable: a file has columns of one type."""
+    plain = frame.copy()
+    for name in [name for name in frame if frame[name].dtype == "O"]:
+        column = frame[name].map(lambda cell: None if isinstance(cell, NotComputable) else cell).infer_objects()
+        plain[name] = column.astype("float64") if column.isna().all() else column
+    return plain

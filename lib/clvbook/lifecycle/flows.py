@@ -1,6 +1,6 @@
 """Who came and who went between two snapshots: new, returning, resurrected and dormant customers, and stages' stocks.
 
-in:  history — the table of `stages.stage_history` (Ibis), whose snapshots begin within a period of the first purchase
+in:  history — the table of `stages.stage_history` (Ibis), from the period of the first purchase on
 out: small pandas frames whose rows add up
 
 A period is the days after one snapshot up to the next; active in it is who bought in it. The identities are those of

@@ -82,9 +82,8 @@ def stage_history(days: ibis.Table, *, snapshots: Sequence[date], bounds: Sequen
         orders=_.bought.sum().over(past).cast("int32"),
         until=_.period.lead(default=len(snapshots)).over(group_by="customer_id", order_by="period"),
     )
-    calendar = ibis.memtable({"at": range(len(snapshots)), "snapshot": list(snapshots)})
-    calendar = calendar.cast({"at": "int64", "snapshot": "date"})
-    rows = lives.mutate(at=lambda t: ibis.range(t.period, t.until).unnest()).join(calendar, "at")
+    calendar = ibis.array([ibis.literal(day) for day in snapshots])
+    rows = lives.mutate(closing=lambda t: calendar[t.period], snapshot=lambda t: calendar[t.period : t.until].unnest())
     rows = rows.mutate(recency_days=lambda t: t.snapshot.delta(t.last_day, unit="day").cast("int32"))
     stage = ibis.cases(*((_.recency_days <= bound, k) for k, bound in enumerate(bounds)), else_=len(bounds))
     return rows.select(
@@ -95,8 +94,8 @@ def stage_history(days: ibis.Table, *, snapshots: Sequence[date], bounds: Sequen
         "orders",
         "recency_days",
         stage=stage.cast("int8"),
-        bought=ibis.ifelse(_["at"] == _.period, _.bought, 0).cast("int32"),
-        spent=ibis.ifelse(_["at"] == _.period, _.spent, 0).cast(days.amount.type()),
+        bought=ibis.ifelse(_.snapshot == _.closing, _.bought, 0).cast("int32"),
+        spent=ibis.ifelse(_.snapshot == _.closing, _.spent, 0).cast(days.amount.type()),
     )
 
 

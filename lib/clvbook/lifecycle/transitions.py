@@ -182,6 +182,18 @@ def matrix(
     return TransitionMatrix(counts, shares, low, high, entrants, confidence)
 
 
+def rate_by_step(moves: pd.DataFrame, *, start: int, end: int, confidence: float) -> pd.DataFrame:
+    """The rate of one move, step by step: snapshot, customers (in `start` at its beginning), moved (to `end`), rate,
+    low, high (Wilson: within a step every customer counts once). Steps that begin with nobody there are left out.
+    """
+    there = moves[(moves.from_stage == start).fillna(False)]
+    moved = there.customers.where(there.to_stage == end, 0)
+    frame = there.assign(moved=moved).groupby("snapshot", as_index=False)[["customers", "moved"]].sum()
+    rate = frame.moved / frame.customers
+    low, high = wilson(rate.to_numpy(), frame.customers.to_numpy(), confidence=confidence)
+    return frame.assign(rate=rate, low=low, high=high)
+
+
 def wilson(share: np.ndarray, n: np.ndarray, *, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's interval of a share of `n` independent observations (n need not be whole): low, high."""
     z2 = norm.ppf((1 + confidence) / 2) ** 2
@@ -219,9 +231,9 @@ def homogeneity(
     """Test that all steps share one matrix; see `Homogeneity`.
 
     LR = 2 sum n_ij(t) ln(p_ij(t) / p_ij), df = sum over rows of (steps with customers in it - 1)(cells - 1), cells
-    without a customer in any step excluded (Anderson & Goodman 1957, eq. 4.8; their df where every row has customers in
-    every step is (T - 1) sum of (cells - 1)). Moves of one step are of different customers, so no design effect is
-    due. NotComputable where no two steps can be compared.
+    without a customer in any step excluded (Anderson & Goodman 1957, Statistical inference about Markov chains; their
+    df where every row has customers in every step is (T - 1) sum of (cells - 1)). Moves of one step are of different
+    customers, so no design effect is due. NotComputable where no two steps can be compared.
     """
     found = flows(moves, stages=stages)
     counts = found.customers[:, :, :stages].sum(axis=1)
@@ -245,6 +257,7 @@ def homogeneity(
         p = float((1 + (null >= statistic).sum()) / (1 + resamples))
     error = np.sqrt(expected * (1 - usual))
     z = np.abs(np.divide(counts - expected, error, out=np.zeros(counts.shape), where=error > 0))
+    z = np.where(total > 0, z, -1)  # a stage that nobody was in differs from nothing
     start, end = np.divmod(z.reshape(len(z), -1).argmax(axis=1), stages)
     steps = moves[["snapshot", "previous"]].drop_duplicates().sort_values("snapshot", ignore_index=True)
     each = np.arange(len(counts))
@@ -252,7 +265,9 @@ def homogeneity(
     by_step = by_step.assign(
         rate=rates(counts)[each, start, end], usual=usual[start, end], **{"from": start, "to": end}
     )
-    by_step = by_step[["snapshot", "previous", "statistic", "customers", "from", "to", "rate", "usual"]]
+    by_step = by_step[by_step.customers > 0][
+        ["snapshot", "previous", "statistic", "customers", "from", "to", "rate", "usual"]
+    ]
     by_step = by_step.sort_values("statistic", ascending=False, kind="stable", ignore_index=True)
     return Homogeneity(statistic, df, p, simulated, by_step)
 

@@ -78,10 +78,10 @@ def _long_enough(text: str, where: str) -> str:
 
 
 def fingerprint(mapping: Mapping, settings: Settings) -> str | None:
-    """A mark of the salt for the cache, where identities are hashed with it; the salt cannot be told from it."""
+    """A mark of the salt, where identities are hashed with it; the salt cannot be told from it."""
     if not set(wanted(mapping, settings)) & set(PERSONAL):
         return None
-    return hashlib.sha256(f"cache {salt()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"cache {salt()}".encode()).hexdigest()
 
 
 def wanted(mapping: Mapping, settings: Settings) -> list[str]:

@@ -51,13 +51,10 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
         values["amount"] = amount(text.paid, mapping.format)
     if "status" in given:
         values["status"] = status(text.status, mapping)
-        if mapping.unpaid_statuses:
-            unpaid = filled(text.paid_at).isnull() & text.status.isin(list(mapping.unpaid_statuses))
-            values["status"] = ibis.ifelse(unpaid, mapped(text.status, mapping.unpaid_statuses), values["status"])
+    if mapping.unpaid_statuses:
+        values["status"] = _where_unpaid(values.get("status"), text, mapping)
     if "address" in text.columns:
         values["address"] = fakes.place(text.address)
-    if mapping.unpaid_without_time:
-        values["status"] = _unpaid_without_time(values.get("status"), text)
     if "currency" in given:
         values["currency"] = text.currency.upper()
     cells = {f"{name}_cell": text[name] for name in _AS_READ if name in given}
@@ -78,13 +75,12 @@ def _gives_back(rows: Table, mapping: Mapping) -> BooleanValue:
     return (rows.order_id.startswith(mapping.refunds.order_id_prefix) & (rows.quantity < 0)).fill_null(False)
 
 
-def _unpaid_without_time(known: StringValue | None, text: Table) -> StringValue:
-    """The status where the platform writes one word for closed orders, paid or not: the time of payment tells."""
+def _where_unpaid(known: StringValue | None, text: Table, mapping: Mapping) -> StringValue:
+    """The status where the platform writes one word for orders paid or not: an empty time of payment tells."""
+    said = ibis.literal("") if known is None else ibis.ifelse(text.status.isnull(), "", known)
+    known = ibis.literal(mapping.default_status) if known is None else known
     never = filled(text.paid_at).isnull()
-    if known is None:
-        return ibis.ifelse(never, "unpaid", "completed")
-    closed = never & (known == "closed_refunded")
-    return ibis.cases((closed, "closed_unpaid"), (never & text.status.isnull(), "unpaid"), else_=known)
+    return ibis.ifelse(never, ibis.coalesce(mapped(said, mapping.unpaid_statuses), known), known)
 
 
 def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:
