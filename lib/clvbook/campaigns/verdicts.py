@@ -2,7 +2,7 @@
 
 in:  counts and money of one campaign — recipients, buyers, revenue and revenue_squares (sum and sum of squares of net
      revenue per recipient, so 0 for who did not buy), cost; targets, margin_rate
-out: frozen results, each with its verdict and a sentence; `judge` puts both bars and the next step together
+out: frozen results, each with its verdict and a sentence that a shop owner understands
 
 Revenue is what the attribution window gives the campaign, whether or not the campaign caused it.
 """
@@ -14,7 +14,7 @@ from numbers import Integral
 import pandas as pd
 from scipy.stats import norm
 
-from clvbook.campaigns.wording import MANY, count, more_sends, number, percent
+from clvbook.campaigns.wording import count, more_sends, number, percent
 from clvbook.errors import BadParameters, InputRefused, NotComputable
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "not enough data"
@@ -65,22 +65,6 @@ class Economics:
     break_even_ratio: float | NotComputable
     profit_roi: float | NotComputable
     break_even_share: float | NotComputable
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A campaign's two bars, its economics, and what to do next: an action (see `judge`) and its sentence."""
-
-    conversion: Verdict
-    ratio: Verdict
-    economics: Economics
-    action: str
-    next_step: str
-
-    @property
-    def sentence(self) -> str:
-        """Everything a shop owner needs to know, in one paragraph."""
-        return f"{self.conversion.sentence} {self.ratio.sentence} {self.next_step}"
 
 
 def wilson(successes: int, n: int, *, confidence: float) -> Interval | NotComputable:
@@ -225,88 +209,6 @@ def economics(
         profit_roi=(margin * revenue - cost) / cost,
         break_even_share=cost / earned,
     )
-
-
-REPEAT, STOP, RETARGET, SEND_MORE, HOLD_OUT = "repeat", "stop", "re-target", "send more", "hold out"
-ADD_COST, CHECK_SENDS = "add the cost", "check the sends"
-_STEPS = {  # (ratio, conversion) -> action and what to say of it
-    (PASS, PASS): (REPEAT, "Repeat it: both bars are passed."),
-    (PASS, UNKNOWN): (REPEAT, "Repeat it: the sales carry the cost, and each repeat tells more about the conversion."),
-    (PASS, FAIL): (REPEAT, "Repeat it, but to fewer: the sales carry the cost, yet few of this list buy."),
-    (FAIL, PASS): (RETARGET, "The list answers, but its sales do not carry this cost: re-target to larger baskets."),
-    (FAIL, UNKNOWN): (RETARGET, "Do not send it again as it is: re-target it, or make a send cheaper."),
-    (FAIL, FAIL): (STOP, "Stop it in this form: both bars are missed."),
-    (UNKNOWN, FAIL): (RETARGET, "Too few of this list buy: re-target to customers who bought more lately."),
-    (UNKNOWN, PASS): (SEND_MORE, "The list answers; send more of the same kind and judge the sales together."),
-    (UNKNOWN, UNKNOWN): (SEND_MORE, "Send more of the same kind and judge them together; until then leave it open."),
-}
-
-
-def judge(
-    *,
-    recipients: int,
-    buyers: int,
-    revenue: float,
-    revenue_squares: float,
-    cost: float | NotComputable | None,
-    roi_target: float,
-    conversion_target: float,
-    basket_range: tuple[float, float],
-    margin_rate: float | None = None,
-    confidence: float = 0.95,
-    power: float = 0.8,
-) -> Judgement:
-    """Both bars of one campaign and what to do next.
-
-    action is one of repeat, stop, re-target, send more, hold out (more sends would not settle it), add the cost, check
-    the sends (nobody was reached). Neither bar says what the campaign caused; next_step therefore ends with how much
-    of the sales it must have caused, where margin_rate is set, and how to find out.
-    """
-    sums = {"recipients": recipients, "buyers": buyers}
-    bought = conversion(**sums, target=conversion_target, confidence=confidence, power=power)
-    brought = ratio(
-        **sums,
-        revenue=revenue,
-        revenue_squares=revenue_squares,
-        cost=cost,
-        target=roi_target,
-        basket_range=basket_range,
-        confidence=confidence,
-        power=power,
-    )
-    money = economics(**sums, revenue=revenue, cost=cost, roi_target=roi_target, margin_rate=margin_rate)
-    if not recipients:
-        action, step = CHECK_SENDS, "Bring the list of sends with the customers that each went to."
-    elif isinstance(brought.observed, NotComputable):
-        action, step = ADD_COST, "Only the conversion can be judged until the cost is there."
-    else:
-        action, step = _STEPS[brought.verdict, bought.verdict]
-        if brought.verdict == UNKNOWN and revenue < _CENT and revenue_squares:
-            action, step = STOP, "Stop it until the refunds are explained: they took back all that it sold."
-        elif action == SEND_MORE and (isinstance(brought.more_sends, NotComputable) or brought.more_sends > MANY):
-            action, step = HOLD_OUT, "More sends will not settle it: repeat it only with a holdout."
-        step += _in_money(money, brought)
-    if recipients:
-        step += " Some of these customers would have bought anyway: next time leave a random tenth of the list unsent."
-    return Judgement(bought, brought, money, action, step)
-
-
-def _in_money(money: Economics, brought: Verdict) -> str:
-    said = ""
-    if brought.verdict != PASS and isinstance(money.implied_conversion, float):
-        asked = money.implied_conversion
-        said = f" At this cost and basket 1:{number(brought.target)} asks that {percent(asked)} of recipients buy."
-        if asked > 1:
-            said = f" At this cost and basket no conversion reaches 1:{number(brought.target)}."
-    if brought.applies is False and isinstance(money.break_even_ratio, float):
-        said += (
-            f" At this basket the margin counts: sales earn back the cost from 1:{number(money.break_even_ratio)} on."
-        )
-    if isinstance(money.break_even_share, float) and money.break_even_share > 1:
-        said += " It did not earn back its cost, even if it caused all of these sales."
-    elif isinstance(money.break_even_share, float):
-        said += f" It earned back its cost if it caused at least {percent(money.break_even_share)} of these sales."
-    return said
 
 
 def _ratio_interval(recipients, buyers, revenue, squares, cost, k, *, top, confidence) -> Interval:

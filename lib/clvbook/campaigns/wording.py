@@ -21,9 +21,12 @@ def number(value: float) -> str:
 
 def percent(share: float) -> str:
     """0.003 -> "0.3 %", 0.00102 -> "0.102 %", 0.278 -> "27.8 %"."""
-    digits = 3 if share < 0.01 else 2 if share < 0.1 else 1
-    shown = f"{100 * share:,.{digits}f}".rstrip("0").rstrip(".")
-    return f"under 0.001{_SPACE}%" if share and shown == "0" else f"{shown}{_SPACE}%"
+    return f"{_hundredths(share)}{_SPACE}%"
+
+
+def points(difference: float) -> str:
+    """The difference of two shares: 0.00152 -> "0.152 points"."""
+    return f"{_hundredths(difference)}{_SPACE}points"
 
 
 def count(amount: int, noun: str) -> str:
@@ -45,3 +48,11 @@ def more_sends(needed: int | NotComputable, *, so_far: int) -> str:
         return f"It would take more than {MANY:,} more sends: in practice no number settles it."
     said = f"If customers go on as so far, about {count(rough(needed), 'more send')} would settle it"
     return f"{said}, {count(rough(-(-needed // so_far)), 'campaign')} of this size." if needed > so_far else f"{said}."
+
+
+def _hundredths(share: float) -> str:
+    digits = 3 if abs(share) < 0.01 else 2 if abs(share) < 0.1 else 1
+    shown = f"{abs(100 * share):,.{digits}f}".rstrip("0").rstrip(".")
+    if share and shown == "0":
+        return "almost 0"
+    return f"\u2212{shown}" if share < 0 else shown
