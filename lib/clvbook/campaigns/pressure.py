@@ -1,7 +1,7 @@
 """How often customers are written to, who opted out, and what went with it: contact pressure.
 
-in:  sends (Ibis), customers — customer_id, first_day, last_day (Ibis; those who have bought), orders, and optionally details —
-     customer_id, opted_out (Ibis; the shop's customer file)
+in:  sends, orders (Ibis), customers — customer_id, first_day, last_day (Ibis; those who have bought), and optionally
+     details — customer_id, opted_out (Ibis; the shop's customer file)
 out: small pandas frames
 
 A message counts where it left and is not known to have failed. People who never bought are in these figures only once
@@ -66,19 +66,17 @@ def by_messages(
     opted out gets none from then on. Who came only after the messages is not in it.
     """
     turn = through - timedelta(days=follow_days)
-    heads = _heads(sends, customers, first=turn - timedelta(days=days - 1), last=turn)
-    later = (
-        orders.filter(_.day > turn, _.day <= through, _.customer_id.notnull()).select(buyer="customer_id").distinct()
-    )
-    heads = heads.left_join(later, heads.customer_id == later.buyer)
+    heads = _heads(sends, customers.filter(_.first_day <= turn), first=turn - timedelta(days=days - 1), last=turn)
+    later = orders.filter(_.day > turn, _.day <= through).group_by("customer_id").aggregate(bought=True)
+    heads = heads.left_join(later, "customer_id").drop("customer_id_right")
     more = {}
     if details is not None:
-        gone = details.filter(_.opted_out).select(gone="customer_id").distinct()
-        heads = heads.left_join(gone, [("customer_id", "gone")])
+        gone = details.filter(_.opted_out).group_by("customer_id").aggregate(gone=True)
+        heads = heads.left_join(gone, "customer_id").drop("customer_id_right")
         more["opted_out"] = _.gone.count()
     frame = (
         heads.group_by(number=ibis.least(_.messages, MOST))
-        .aggregate(customers=_.count(), bought=_.buyer.count(), **more)
+        .aggregate(customers=_.count(), bought=_.bought.count(), **more)
         .order_by("number")
         .to_pandas()
     )
@@ -95,11 +93,7 @@ def _heads(sends: ibis.Table, customers: ibis.Table, *, first: date, last: date)
     begins, ends = (ibis.literal(pd.Timestamp(day).to_pydatetime()) for day in (first, last + timedelta(days=1)))
     chosen = sends.filter(ibis.coalesce(_.sent_at, _.assigned_at) < ends)
     got = (_.sent_at >= begins) & _.delivered.fill_null(True)
-    written = chosen.group_by("customer_id").aggregate(messages=got.sum().fill_null(0).cast("int64"))
-    known = customers.select("customer_id", "last_day")
-    both = known.outer_join(written, "customer_id")
-    return both.select(
-        customer_id=ibis.coalesce(both.customer_id, both.customer_id_right),
-        last_day=both.last_day,
-        messages=both.messages.fill_null(0),
-    )
+    written = chosen.select("customer_id", last_day=ibis.null("date"), message=got.fill_null(False).cast("int64"))
+    known = customers.select("customer_id", last_day=_.last_day.cast("date"), message=ibis.literal(0, "int64"))
+    both = known.union(written).group_by("customer_id")
+    return both.aggregate(last_day=_.last_day.max(), messages=_.message.sum().cast("int64"))
