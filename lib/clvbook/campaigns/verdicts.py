@@ -82,7 +82,7 @@ def wilson(successes: int, n: int, *, confidence: float) -> Interval | NotComput
 def sends_needed(rate: float, target: float, *, alpha: float = 0.05, power: float = 0.8) -> int | NotComputable:
     """Recipients with which a one-sided score test at `alpha` tells a true `rate` from `target` with `power`.
 
-    n = (z_alpha sqrt(p0 q0) + z_power sqrt(p q))^2 / (p - p0)^2, p0 the target (Fleiss, Levin & Paik 2003, 2.31),
+    n = (z_alpha sqrt(p0 q0) + z_power sqrt(p q))^2 / (p - p0)^2, p0 the target (Fleiss, Levin & Paik 2003, ch. 2),
     to the nearest recipient. NotComputable where rate and target are the same: no number tells them apart.
     """
     _share(target, "target")
