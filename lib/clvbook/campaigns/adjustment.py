@@ -17,6 +17,7 @@ from clvbook.campaigns.effects import Arm, Difference, Moments
 from clvbook.errors import NotComputable
 
 Metric = Literal["buyers", "revenue", "capped_revenue"]
+_PRODUCT = {"buyers": "pre_bought", "revenue": "pre_revenue", "capped_revenue": "pre_capped_revenue"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def cuped(treated: Arm, control: Arm, raw: Difference | NotComputable, *, metric
 
     ȳ_adj = ȳ − θ (x̄ − x̄ of both arms), θ = Cov(Y, X) / Var(X) pooled within the arms; the variance shrinks by 1 − ρ².
     A covariate that is the same for everybody gives θ = 0, and the unadjusted figure. NotComputable without the
-    covariate's sums (pre, pre_sq, and pre_buyers, pre_revenue or pre_capped_revenue).
+    covariate's sums (pre, pre_sq, and pre_bought, pre_revenue or pre_capped_revenue).
     """
     if isinstance(raw, NotComputable):
         return raw
@@ -74,7 +75,7 @@ def cuped(treated: Arm, control: Arm, raw: Difference | NotComputable, *, metric
 
 def _within(arm: Arm, metric: Metric) -> tuple[float, float] | None:
     """The covariate's sum of squares about the arm's mean, and of products with the metric."""
-    x, product, y = arm.moments("pre"), getattr(arm, f"pre_{metric}"), arm.moments(metric)
+    x, product, y = arm.moments("pre"), getattr(arm, _PRODUCT[metric]), arm.moments(metric)
     if x is None or product is None or y is None:
         return None
     return max(x.squares - x.total**2 / arm.n, 0.0), product - x.total * y.total / arm.n

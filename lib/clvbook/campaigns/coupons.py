@@ -1,6 +1,6 @@
 """What a coupon did: revenue a recipient taken apart, the subsidy to those who would have bought, dates only or more.
 
-in:  `effects.Arm`s (with orders), sums of a random cost by arm, or differences of revenue up to each day
+in:  `effects.Arm`s (with orders), sums of a random cost by arm, or revenue up to each day by arm
 out: small pandas frames and frozen results
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from clvbook.campaigns.effects import Arm, Difference, Moments, difference
+from clvbook.campaigns.effects import Arm, Moments, difference
 from clvbook.errors import NotComputable
 
 
@@ -124,43 +124,38 @@ def _covariance(arm: CostSums) -> tuple[float, float, float]:
 @dataclass(frozen=True)
 class Persistence:
     """by_day: day, delta, low, high (cumulative incremental revenue a customer). finding: "moved dates only", "stays",
-    or "not enough data". later: the difference from the end of the attribution window to the last day.
+    or "not enough data".
     """
 
     by_day: pd.DataFrame
-    later: Difference | NotComputable
     finding: str
 
 
-def persistence(
-    daily: pd.DataFrame, later: tuple[Moments, Moments], *, attribution_days: int, confidence: float
-) -> Persistence | NotComputable:
-    """Does the effect stay, or did the coupon only bring purchases forward?
+def persistence(daily: pd.DataFrame, *, attribution_days: int, confidence: float) -> Persistence | NotComputable:
+    """Does the effect stay to the last day, or did the coupon only bring purchases forward?
 
-    daily: one row a day since the assignment (1..90): day, and n_treated, revenue_treated, revenue_sq_treated and the
-    same of control: each customer's revenue from the assignment up to that day, summed. later: the arms' moments of
-    each customer's revenue *after* attribution_days, up to the last day (days overlap, so differences of the rows of
-    `daily` have no error of their own).
+    daily: one campaign's rows by day since the assignment and arm: window_days (1 .. 90), arm (treated | holdout), n,
+    revenue, revenue_sq: of each customer's revenue from the assignment up to that day.
 
-    stays: something was gained on the last day (low > 0). moved dates only: there was a gain in the window (low > 0),
-    the days after take back (high < 0), and on the last day none is left that could be told from 0.
+    stays: on the last day there still is a gain (low > 0). moved dates only: there was one at the window's end
+    (low > 0), and the last day's interval lies wholly below it. The days share purchases, so that two intervals apart
+    are a strict test. NotComputable without a day within the window and one after it, or without a buyer.
     """
     rows = []
-    for row in daily.sort_values("day").itertuples():
-        arms = (
-            Moments(*(getattr(row, f"{name}_{arm}") for name in ("n", "revenue", "revenue_sq")))
-            for arm in ("treated", "control")
-        )
-        found = difference(*arms, confidence=confidence)
-        rows.append({"day": row.day, "delta": found.delta, "low": found.low, "high": found.high})
-    by_day = pd.DataFrame(rows, columns=["day", "delta", "low", "high"], dtype=object)
-    seen = by_day[by_day["day"] <= attribution_days]
-    if seen.empty or isinstance(seen["low"].iloc[-1], NotComputable):
-        return NotComputable(f"not enough data: nobody bought within {attribution_days} days")
-    after = difference(*later, confidence=confidence)
+    for day, pair in daily.groupby("window_days"):
+        arms = pair.set_index("arm")[["n", "revenue", "revenue_sq"]]
+        if {"treated", "holdout"} <= set(arms.index) and arms["n"].min() >= 2:
+            found = difference(*(Moments(*arms.loc[name]) for name in ("treated", "holdout")), confidence=confidence)
+            if not isinstance(found, NotComputable):
+                rows.append((day, found.delta, found.low, found.high))
+    by_day = pd.DataFrame(rows, columns=["day", "delta", "low", "high"])
+    window = by_day[by_day["day"] <= attribution_days]
+    if window.empty or len(window) == len(by_day):
+        return NotComputable(f"not enough data: no days with buyers before and after day {attribution_days}")
+    at_first, at_last = window.iloc[-1], by_day.iloc[-1]
     finding = "not enough data"
-    if by_day["low"].iloc[-1] > 0:
+    if at_last["low"] > 0:
         finding = "stays"
-    elif after and seen["low"].iloc[-1] > 0 and after.high < 0:
+    elif at_first["low"] > 0 and at_last["high"] < at_first["low"]:
         finding = "moved dates only"
-    return Persistence(by_day, after, finding)
+    return Persistence(by_day, finding)

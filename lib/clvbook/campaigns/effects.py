@@ -63,7 +63,7 @@ class Arm:
     n: distinct customers assigned. buyers: those with a kept order in the window. orders, revenue: what they bought;
     capped_revenue: with each customer's revenue capped; *_sq: sums over customers of squares. pre: the sum of a
     covariate from strictly before the assignment (such as log(1 + spend in 365 days)), pre_sq its squares,
-    pre_revenue, pre_capped_revenue and pre_buyers its products with revenue, capped revenue and "bought".
+    pre_revenue, pre_capped_revenue and pre_bought its products with revenue, capped revenue and "bought".
     None is: not computed.
     """
 
@@ -78,7 +78,7 @@ class Arm:
     pre_sq: float | None = None
     pre_revenue: float | None = None
     pre_capped_revenue: float | None = None
-    pre_buyers: float | None = None
+    pre_bought: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.buyers <= self.n:

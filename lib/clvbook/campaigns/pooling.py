@@ -205,7 +205,7 @@ def forest(effects: Mapping[str, Effect], *, metric: str, confidence: float) -> 
         frame.loc[tested, "p_holm"] = holm(p)
         frame.loc[tested, "q_bh"] = false_discovery_control(p)
     order = frame["shrunken"].where(~_missing(frame["shrunken"]), np.nan).astype(float)
-    return frame.iloc[order.argsort(kind="stable")[::-1]].reset_index(drop=True)
+    return frame.loc[order.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
 
 
 def _missing(column: pd.Series) -> pd.Series:
@@ -216,8 +216,9 @@ def segments(differences: pd.DataFrame, *, confidence: float) -> pd.DataFrame:
     """Do the segments of a dimension (stage, channel, province ...) respond differently? dimension, segments, q, p,
     p_holm, verdict ("differ", "no difference seen" or why not).
 
-    differences: dimension, segment, delta, se, null_se; segments of one dimension share no customer. q is Cochran's, chi-square
-    on segments - 1 under one common effect; p_holm is over the dimensions. A dimension with one segment is not tested.
+    differences: dimension, segment, delta, se, null_se; segments of one dimension share no customer. q is Cochran's,
+    chi-square on segments - 1 under one common effect; p_holm is over the dimensions. A dimension with one segment is
+    not tested. Each segment has a buyer (null_se above 0); join or leave out those without.
     """
     rows = []
     for dimension, group in differences.groupby("dimension", sort=False):
