@@ -119,13 +119,13 @@ def revenue_sd(*, rate: float, basket: float, basket_sd: float) -> float:
 
 
 def smallest_revenue_effect(
-    customers: int, *, sd: float, holdout_share: float, confidence: float = 0.95, power: float = 0.8
+    customers: int, *, sd: float | NotComputable, holdout_share: float, confidence: float = 0.95, power: float = 0.8
 ) -> float | NotComputable:
     """The smallest increase of mean revenue per recipient, in currency, to be seen: z sd sqrt(1/n_C + 1/n_T)."""
     control, treated = _split(customers, holdout_share)
     if not control or not treated:
         return NotComputable(f"not enough data: {count(customers, 'customer')} leave an arm empty")
-    return _z(confidence, power) * sd * math.sqrt(1 / control + 1 / treated)
+    return sd * (_z(confidence, power) * math.sqrt(1 / control + 1 / treated))
 
 
 def planned_sizes(
@@ -153,9 +153,7 @@ def planned_sizes(
                 "smallest_rate": seen.treated_rate,
                 "smallest_difference": seen.difference,
                 "smallest_lift": seen.lift,
-                "smallest_revenue": sd
-                if isinstance(sd, NotComputable)
-                else smallest_revenue_effect(size, sd=sd, **plan),
+                "smallest_revenue": smallest_revenue_effect(size, sd=sd, **plan),
                 "sentence": str(seen.sentence),
             }
         )
@@ -175,9 +173,9 @@ def holdout_worth(
 ) -> HoldoutWorth | NotComputable:
     """What holding out a share of `customers` costs at an assumed effect, and what it tells.
 
-    Sales forgone: n_C effect basket; profit forgone: n_C (margin effect basket - cost_each). Half-width:
-    of Newcombe's interval at the expected buyers. The decision it can change: is the effect above break_even, cost_each /
-    (margin basket)? power is the chance that the interval lies on the true side of it.
+    Sales forgone: n_C effect basket; profit forgone: n_C (margin effect basket - cost_each). half_width is Newcombe's
+    at the expected buyers. The decision it can change: is the effect above break_even, cost_each / (margin basket)?
+    power is the chance that the interval lies on the true side of it.
     """
     _check_rates(organic=organic, treated_rate=organic + effect)
     control, treated = _split(customers, holdout_share)
