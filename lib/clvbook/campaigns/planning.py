@@ -21,7 +21,7 @@ from scipy.stats import binom, norm
 from clvbook.campaigns.wording import count, number, percent, points, rough
 from clvbook.errors import BadParameters, NotComputable
 
-LONGEST = 2**12  # months beyond which nobody waits
+LONGEST = 120  # months beyond which nobody waits
 
 
 @dataclass(frozen=True)
@@ -265,13 +265,12 @@ def months_needed(
         chance = _chance(*arms, organic, bar=0.0, above=effect > 0, confidence=confidence)
         return chance(organic + effect) >= power
 
-    high = 1
+    low, high = 0, 1
     while not seen(high):
-        if high > LONGEST:
-            why = f"not enough data: the same customers would not show it in {LONGEST:,} months"
+        if high == LONGEST:
+            why = f"not enough data: {LONGEST} monthly campaigns to the same customers would not show it"
             return Months(NotComputable(why), f"{why[17].upper()}{why[18:]}: a longer list is needed.")
-        high *= 2
-    low = high // 2
+        low, high = high, min(2 * high, LONGEST)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if seen(middle) else (middle, high)
@@ -326,8 +325,8 @@ def _bar(basket: float, cost_each: float, margin_rate: float | None) -> tuple[fl
 
 def _z(confidence: float, power: float = 0.5) -> float:
     for name, value in (("confidence", confidence), ("power", power)):
-        if not 0 < value < 1:
-            raise BadParameters(f"{name}: {value}: is no share", "write it between 0 and 1")
+        if not 0.5 <= value < 1:
+            raise BadParameters(f"{name}: {value}: promises nothing", "write it from 0.5 to below 1")
     return float(norm.ppf((1 + confidence) / 2) + norm.ppf(power))
 
 
