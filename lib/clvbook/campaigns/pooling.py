@@ -73,20 +73,28 @@ def _posterior(delta: np.ndarray, se: np.ndarray, tau2: float) -> tuple[float, f
     return mean, mean_var, delta + pull * (mean - delta), (1 - pull) * se**2 + pull**2 * mean_var, log_density
 
 
-def steady_se(se: np.ndarray, null_se: np.ndarray) -> np.ndarray:
-    """Standard errors to weigh effects by: those of no effect, scaled to have the mean square of the others.
+def steady_se(differences: pd.DataFrame) -> np.ndarray:
+    """Standard errors to weigh effects by: those of no effect, times one factor that gives all campaigns together the
+    variance between customers that they have. Columns treated, control, se, null_se.
 
     An effect's own se is small where its few held-out buyers came out low by luck, which is where delta is too high:
     weights from it overstated the mean effect by a fifth in simulation.
     """
-    se, null_se = np.asarray(se, float), np.asarray(null_se, float)
-    return null_se * np.sqrt((se**2).sum() / (null_se**2).sum())
+    weights, se, null_se = _weights(differences), *(differences[part].to_numpy(float) for part in ("se", "null_se"))
+    return null_se * math.sqrt((weights @ se**2) / (weights @ null_se**2))
 
 
 def _heterogeneity(delta: np.ndarray, se: np.ndarray) -> tuple[float, float]:
+    """Cochran's Q and DerSimonian and Laird's τ²."""
     w = 1 / se**2
     q = float((w * (delta - np.average(delta, weights=w)) ** 2).sum())
     return q, max(0.0, (q - (len(delta) - 1)) / (w.sum() - (w**2).sum() / w.sum()))
+
+
+def _weights(differences: pd.DataFrame) -> np.ndarray:
+    """Mantel & Haenszel's: they look at sizes only, and so do not favour the lucky."""
+    n_t, n_c = (differences[arm].to_numpy(float) for arm in ("treated", "control"))
+    return n_t * n_c / (n_t + n_c)
 
 
 @dataclass(frozen=True)
@@ -114,16 +122,14 @@ def pool(differences: pd.DataFrame, *, confidence: float) -> Pooled | NotComputa
     """
     if differences.empty:
         return NotComputable("no campaign has a holdout with figures")
-    n_t, n_c, delta, se, null_se = (
-        differences[name].to_numpy(float) for name in ("treated", "control", "delta", "se", "null_se")
-    )
-    weights = n_t * n_c / (n_t + n_c)
-    weights = weights / weights.sum()
+    delta, se, null_se = (differences[part].to_numpy(float) for part in ("delta", "se", "null_se"))
+    weights = _weights(differences) / _weights(differences).sum()
     centre, error, null = float(weights @ delta), *(float(np.linalg.norm(weights * each)) for each in (se, null_se))
     if not null:
         return NotComputable("nobody bought in any campaign")
     half, p = float(norm.ppf((1 + confidence) / 2)) * error, float(2 * norm.sf(abs(centre) / null))
-    return Pooled(centre, centre - half, centre + half, p, len(differences), int(n_t.sum()), int(n_c.sum()))
+    customers = (int(differences[arm].sum()) for arm in ("treated", "control"))
+    return Pooled(centre, centre - half, centre + half, p, len(differences), *customers)
 
 
 @dataclass(frozen=True)
@@ -174,38 +180,32 @@ def forest(effects: Mapping[str, Effect], *, metric: str, confidence: float) -> 
     that were tested. Effects not to be trusted, and those with too
     few buyers for a test, stay in the table with their reasons; the former are neither shrunken nor in a family.
     """
+    untold = NotComputable("the arms are not comparable, or nobody bought")
+    extra = ("shrunken", "shrunken_low", "shrunken_high", "p_holm", "q_bh")
     rows = []
     for name, each in effects.items():
         found = getattr(each, metric)
+        why = found if isinstance(found, NotComputable) else untold
         row = {"name": name, "treated": each.treated.n, "control": each.control.n, "effect": found.delta}
-        row |= {part: getattr(found, part) for part in ("low", "high", "se", "null_se", "p")}
-        rows.append(row | {"trustworthy": each.trustworthy, "verdict": str(each.verdict)})
-    columns = ["name", "treated", "control", "effect", "low", "high", "se", "null_se", "p", "trustworthy", "verdict"]
-    frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    known = frame["trustworthy"].astype(bool) & ~_missing(frame["null_se"]) & (frame["null_se"] != 0)
-    why = frame["effect"].where(
-        _missing(frame["effect"]), NotComputable("the arms are not comparable, or nobody bought")
-    )
-    names = {"delta": "shrunken", "low": "shrunken_low", "high": "shrunken_high"}
-    for column in (*names.values(), "p_holm", "q_bh"):
-        frame[column] = why
-    if known.any():
-        numbers = frame.loc[known, ["effect", "se", "null_se"]].astype(float)
-        errors = steady_se(numbers["se"], numbers["null_se"])
-        shrunken = shrink(numbers["effect"], errors, confidence=confidence)
-        for part, column in names.items():
-            values = shrunken if isinstance(shrunken, NotComputable) else shrunken.effects[part].to_numpy()
-            frame.loc[known, column] = pd.Series(values, index=numbers.index, dtype=object)
-        untested = known & _missing(frame["p"])
-        for column in ("p_holm", "q_bh"):
-            frame.loc[untested, column] = frame.loc[untested, "p"]
-    tested = known & ~_missing(frame["p"])
-    if tested.any():
-        p = frame.loc[tested, "p"].to_numpy(float)
-        frame.loc[tested, "p_holm"] = holm(p)
-        frame.loc[tested, "q_bh"] = false_discovery_control(p)
-    order = frame["shrunken"].where(~_missing(frame["shrunken"]), np.nan).astype(float)
-    return frame.loc[order.sort_values(ascending=False, kind="stable").index].reset_index(drop=True)
+        row |= {part: getattr(found, part) for part in ("low", "high", "se", "null_se")} | dict.fromkeys(extra, why)
+        rows.append(row | {"p": found.p, "trustworthy": each.trustworthy, "verdict": str(each.verdict)})
+
+    known = [row for row in rows if row["trustworthy"] and row["null_se"]]
+    if known:
+        frame = pd.DataFrame(known)
+        shrunken = shrink(frame["effect"], steady_se(frame), confidence=confidence)
+        for k, row in enumerate(known):
+            values = [shrunken] * 3 if isinstance(shrunken, NotComputable) else shrunken.effects.iloc[k]
+            row |= dict(zip(extra, [*values, row["p"], row["p"]], strict=True))
+    tested = [row for row in known if not isinstance(row["p"], NotComputable)]
+    if tested:
+        p = np.array([row["p"] for row in tested])
+        for row, p_holm, q_bh in zip(tested, holm(p), false_discovery_control(p), strict=True):
+            row |= {"p_holm": p_holm, "q_bh": q_bh}
+    rows.sort(key=lambda row: math.inf if isinstance(row["shrunken"], NotComputable) else -row["shrunken"])
+    columns = ["name", "treated", "control", "effect", "low", "high", "se", "null_se", *extra[:3]]
+    columns += ["p", *extra[3:], "trustworthy", "verdict"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
 def _missing(column: pd.Series) -> pd.Series:
@@ -216,15 +216,15 @@ def segments(differences: pd.DataFrame, *, confidence: float) -> pd.DataFrame:
     """Do the segments of a dimension (stage, channel, province ...) respond differently? dimension, segments, q, p,
     p_holm, verdict ("differ", "no difference seen" or why not).
 
-    differences: dimension, segment, delta, se, null_se; segments of one dimension share no customer. q is Cochran's,
-    chi-square on segments - 1 under one common effect; p_holm is over the dimensions. A dimension with one segment is
-    not tested. Each segment has a buyer (null_se above 0); join or leave out those without.
+    differences: dimension, segment, treated, control, delta, se, null_se; segments of one dimension share no customer.
+    q is Cochran's, chi-square on segments - 1 under one common effect; p_holm is over the dimensions. A dimension with
+    one segment is not tested. Each segment has a buyer (null_se above 0); join or leave out those without.
     """
     rows = []
     for dimension, group in differences.groupby("dimension", sort=False):
         q = p = NotComputable(f"not enough data: {len(group)} segment, 2 needed")
         if len(group) > 1:
-            q, _ = _heterogeneity(group["delta"].to_numpy(float), steady_se(group["se"], group["null_se"]))
+            q, _ = _heterogeneity(group["delta"].to_numpy(float), steady_se(group))
             p = float(chi2.sf(q, len(group) - 1))
         rows.append({"dimension": dimension, "segments": len(group), "q": q, "p": p, "p_holm": p})
     frame = pd.DataFrame(rows, columns=["dimension", "segments", "q", "p", "p_holm"], dtype=object)
