@@ -97,7 +97,7 @@ def _shares(bills: pd.Series, sent: pd.DataFrame) -> pd.Series:
     """What each campaign bears of the months' message bills, by units, by messages where a month has no units."""
     known = sent.groupby("period").units.transform("sum") > 0
     weight = sent.units.where(known, sent.sent)
-    share = weight / weight.groupby(sent.period).transform("sum") * sent.period.map(bills)
+    share = weight / weight.groupby(sent.period).transform("sum") * sent.period.map(bills).astype("float64")
     return share.groupby(sent.campaign_id).sum(min_count=1).dropna()
 
 

@@ -37,8 +37,9 @@ def purchases(orders: ibis.Table) -> ibis.Table:
         next_day=ibis.coalesce(_.day.lead().over(by_day), ibis.literal(date.max)),
         purchases=_.count().over(so_far),
         spent=_.amount.sum().over(so_far).cast("float64"),
-        province=_.province.last().over(so_far),
-        source=_.source.first().over(so_far),
+        # text that begins with the day sorts as days do, and a null takes no part
+        province=(_.day.strftime("%Y-%m-%d") + _.province).max().over(so_far).substr(10),
+        source=(_.day.strftime("%Y-%m-%d") + _.source).min().over(so_far).substr(10),
     )
 
 

@@ -93,25 +93,26 @@ def _windows(schedule: pd.DataFrame, windows: Iterable[int] | None) -> pd.DataFr
 def _outcomes(sends, orders, spans, begin, through, strata, cap_quantile) -> Outcomes:
     """`outcomes` over spans that close `window_days` days after `begin`."""
     closes = (begin + pd.to_timedelta(spans.window_days, unit="D")).astype("datetime64[us]")
-    spans = spans.assign(closes=closes)[[*_KEY, "opens", "closes"]]
+    spans = spans.assign(begin=begin, closes=closes)[[*_KEY, "opens", "begin", "closes"]]
     is_open = spans.closes > data_end(through)
-    left_out = spans[is_open].drop(columns="opens").reset_index(drop=True)
+    left_out = spans.loc[is_open, [*_KEY, "closes"]].reset_index(drop=True)
     spans = spans[~is_open].reset_index(drop=True)
-    arms = ["campaign_id", "arm", *strata]
-    everyone = _assigned(sends, arms).merge(spans[_KEY], on="campaign_id")
+    key = [*_KEY, "arm", *strata]
+    everyone = _assigned(sends, ["campaign_id", "arm", *strata]).merge(spans[_KEY], on="campaign_id")
     customers = _customers(sends, orders, spans, strata)
-    caps = customers.group_by(_KEY).aggregate(cap=_.revenue.quantile(cap_quantile))
-    found = _sums(customers, caps, arms).to_pandas()
-    inputs = everyone.merge(found, on=[*_KEY, "arm", *strata], how="left")
-    counted = [name for name in found.columns if name not in (*_KEY, "arm", *strata)]
-    whole = {name: "int64" for name in ("buyers", "orders", "coupon_buyers") if name in counted}
-    inputs[counted] = inputs[counted].astype("float64").fillna(0.0)
-    first = [*_KEY, "arm", *strata]
-    inputs = inputs.astype(whole)[[*first, *(c for c in inputs.columns if c not in first)]]
-    caps = spans.merge(caps.to_pandas(), on=_KEY, how="left")
+    buyers = ibis.window(group_by=_KEY)
+    customers = customers.mutate(cap=_.revenue.quantile(cap_quantile).over(buyers))
+    found = _sums(customers, key).to_pandas()
+    caps = spans.drop(columns="begin").merge(found[[*_KEY, "cap"]].drop_duplicates(), on=_KEY, how="left")
     missing = NotComputable("nobody of the campaign bought in the window")
     caps = caps.assign(cap=pd.Series([missing if pd.isna(cap) else cap for cap in caps.cap], dtype=object))
-    return Outcomes(inputs.sort_values(first, ignore_index=True), caps, left_out, strata)
+    found = found.drop(columns="cap")
+    inputs = everyone.merge(found, on=key, how="left")
+    counted = [name for name in found.columns if name not in key]
+    whole = {name: "int64" for name in ("buyers", "orders", "coupon_buyers") if name in counted}
+    inputs[counted] = inputs[counted].astype("float64").fillna(0.0)
+    inputs = inputs.astype(whole)[[*key, *(name for name in inputs.columns if name not in key)]]
+    return Outcomes(inputs.sort_values(key, ignore_index=True), caps, left_out, strata)
 
 
 def _assigned(sends: ibis.Table, arms: list[str]) -> pd.DataFrame:
@@ -130,14 +131,20 @@ def _assigned(sends: ibis.Table, arms: list[str]) -> pd.DataFrame:
 def _customers(sends: ibis.Table, orders: ibis.Table, spans: pd.DataFrame, strata: tuple[str, ...]) -> ibis.Table:
     """One row a campaign, window and customer who bought in it; the many who did not are never a row of their own."""
     own = ["arm", *strata, *(["pre"] if "pre" in sends.columns else [])]
-    limits = spans.groupby("campaign_id", as_index=False).agg(opens=("opens", "first"), ends=("closes", "max"))
-    chosen = sends.select("campaign_id", "customer_id", *own).inner_join(ibis.memtable(limits), "campaign_id")
+    limits = spans.groupby("campaign_id", as_index=False).agg(
+        opens=("opens", "first"), begin=("begin", "first"), ends=("closes", "max"), window_days=("window_days", list)
+    )
+    clock = ibis.memtable(limits.astype({"window_days": object}), schema=_CLOCK)
+    chosen = sends.select("campaign_id", "customer_id", *own).inner_join(clock, "campaign_id")
+    # The limits hang on the arm, so that the engine meets orders by their customer: joined with the clock first, each
+    # order would be a row for every campaign that runs at its time.
+    drawn = _.arm.notnull()
+    chosen = chosen.mutate(opens=ibis.ifelse(drawn, _.opens, None), ends=ibis.ifelse(drawn, _.ends, None))
     coupons = _filled(orders, ("coupon_id", "discount"))
     paid = orders.select(*["paid_at", "net", *coupons], buyer="customer_id")
     inside = [paid.buyer == chosen.customer_id, paid.paid_at >= chosen.opens, paid.paid_at < chosen.ends]
     bought = chosen.inner_join(paid, inside).drop("opens", "ends", "buyer")
-    each = ibis.memtable(spans[[*_KEY, "closes"]])
-    bought = bought.inner_join(each, "campaign_id").filter(_.paid_at < _.closes)
+    bought = bought.unnest("window_days").filter(_.paid_at < _.begin + _.window_days.as_interval("D"))
     more = {}
     if "coupon_id" in coupons:
         more["with_coupon"] = _.coupon_id.notnull().any()
@@ -146,6 +153,10 @@ def _customers(sends: ibis.Table, orders: ibis.Table, spans: pd.DataFrame, strat
     return bought.group_by([*_KEY, "customer_id", *own]).aggregate(
         orders=_.count(), revenue=_.net.sum().cast("float64"), **more
     )
+
+
+_CLOCK = {"campaign_id": "string", "opens": "timestamp(6)", "begin": "timestamp(6)", "ends": "timestamp(6)"}
+_CLOCK |= {"window_days": "array<int64>"}
 
 
 def _filled(orders: ibis.Table, names: tuple[str, ...]) -> list[str]:
@@ -157,9 +168,9 @@ def _filled(orders: ibis.Table, names: tuple[str, ...]) -> list[str]:
     return [name for name in there if row[name]]
 
 
-def _sums(customers: ibis.Table, caps: ibis.Table, arms: list[str]) -> ibis.Table:
+def _sums(customers: ibis.Table, key: list[str]) -> ibis.Table:
     """What buyers bought, by campaign, window, arm and strata."""
-    capped = customers.inner_join(caps, _KEY).mutate(capped=ibis.least(_.revenue, _.cap))
+    capped = customers.mutate(capped=ibis.least(_.revenue, _.cap))
     more = {}
     if "with_coupon" in customers.columns:
         more["coupon_buyers"] = _.with_coupon.sum()
@@ -169,7 +180,8 @@ def _sums(customers: ibis.Table, caps: ibis.Table, arms: list[str]) -> ibis.Tabl
     if "pre" in customers.columns:
         more |= {"pre_bought": _exact(_.pre), "pre_revenue": _exact(_.pre * _.revenue)}
         more["pre_capped_revenue"] = _exact(_.pre * _.capped)
-    return capped.group_by(["window_days", *arms]).aggregate(
+    return capped.group_by(key).aggregate(
+        cap=_.cap.max(),
         buyers=_.count(),
         orders=_.orders.sum(),
         revenue=_exact(_.revenue),
