@@ -3,11 +3,13 @@
 in: nothing; out: both times, their ratio and the peak of memory on stdout
 Files of both encodings are made in a temporary folder: months that overlap, spreadsheet marks, refunds, masked buyers.
 Each side runs in a process of its own. Bare DuckDB stores every cell of the same files as text, and no more: no types,
-no checks. It cannot read GB18030, so there it is given the copies in UTF-8. Ratio above 4: exit code 1.
+no checks. It cannot read GB18030: there its side first copies the files to UTF-8 with Python's codec, as anyone would
+have to; the time without the copying is printed beside. Ratio above 4: exit code 1.
 """
 
 import argparse
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -63,6 +65,13 @@ def make(folder: Path, rows: int) -> None:
 
 def bare(folder: Path) -> int:
     """Every cell as text into a table."""
+    if folder.name == "gb18030":
+        copies = folder.parent / "copies"
+        copies.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            with path.open(encoding="gb18030", newline="") as text, (copies / path.name).open("w", newline="") as copy:
+                shutil.copyfileobj(text, copy, 1 << 20)
+        folder = copies
     con = duckdb.connect()
     con.execute(f"CREATE TABLE t AS SELECT * FROM read_csv('{folder}/*.csv', all_varchar=true, header=true)")  # noqa: S608
     return con.execute("SELECT count(*) FROM t").fetchone()[0]
@@ -106,8 +115,9 @@ def main() -> None:
         folder = Path(name)
         make(folder, asked.rows)
         for encoding in ("utf-8", "gb18030"):
-            runs = [(once("bare", folder / "utf-8"), once("ours", folder / encoding)) for _ in range(asked.rounds)]
+            runs = [(once("bare", folder / encoding), once("ours", folder / encoding)) for _ in range(asked.rounds)]
             theirs, own = (statistics.median(run[side][0] for run in runs) for side in (0, 1))
+            plain = theirs if encoding == "utf-8" else once("bare", folder / "utf-8")[0]
             peaks = [max(run[side][1] for run in runs) for side in (0, 1)]
             assert {run[side][2] for run in runs for side in (0, 1)} == {runs[0][0][2]}
             worst = max(worst, own / theirs)
@@ -116,6 +126,8 @@ def main() -> None:
             print(f"  bare DuckDB, cells as text: {theirs:6.1f} s, peak {peaks[0]:6,.0f} MB")
             print(f"  clean_orders:               {own:6.1f} s, peak {peaks[1]:6,.0f} MB")
             print(f"  ratio:                      {own / theirs:6.2f}  (at most {TARGET:g} is expected)")
+            if plain != theirs:
+                print(f"  without the copying:        {own / plain:6.2f}  ({plain:.1f} s)")
     sys.exit(worst > TARGET)
 
 

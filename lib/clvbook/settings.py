@@ -68,6 +68,12 @@ def _identity(given: str | list[str] | None) -> str | list[str] | None:
     return given
 
 
+def _bounds(days: list[int]) -> list[int]:
+    if len(days) != 3 or days[0] < 1 or sorted(set(days)) != days:
+        raise ValueError("are not three growing numbers of days, such as [45, 90, 180]")
+    return days
+
+
 Month = Annotated[str, AfterValidator(_month)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -77,12 +83,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    shop: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name; the folder under reports/")
+    shop: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name of a-z, 0-9, - and _; the folder under reports/"
+    )
     orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
-        description="order file or files; CSV, CSV.gz or Parquet; * matches several"
+        description="order files (CSV, Excel, zip, Parquet; * matches several), or a PostgreSQL address"
     )
     orders_query: str | None = Field(
         None, description="SELECT that gives the orders; for a database address that names no table"
+    )
+    order_items: str | list[str] | None = Field(
+        None, description="file or files of order lines, a canonical table; not set: lists name no category"
+    )
+    customers: str | list[str] | None = Field(
+        None, description="file or files of customers, a canonical table; not set: nobody is known to have opted out"
     )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
@@ -121,9 +135,22 @@ class Settings(BaseModel):
     fake_customers_per_address: int | None = Field(
         None, ge=2, description="customers from which on all orders to one address are fake; not set: none are"
     )
+    stage_bounds: Annotated[list[int], AfterValidator(_bounds)] = Field(
+        [45, 90, 180], description="days since the last order: last day of active, of silent, of sleeping"
+    )
+    history_complete: bool = Field(
+        False, description="the orders begin with the shop's first one: the first customers in them are new ones"
+    )
+    act_within_days: int = Field(7, ge=1, le=92, description="action lists hold whose stage ends within these days")
+    holdout_share: float = Field(
+        0.10, ge=0, le=0.5, description="share of an action list held out at random, so that its effect can be measured"
+    )
+    contact_cost: float | None = Field(
+        None, gt=0, description="cost of one message to one customer, in the currency; not set: pages ask for it"
+    )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")
-    engine_memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills")
+    engine_memory: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="memory the engine holds before it spills, such as 4GB")
     cell_timeout_seconds: int = Field(600, ge=1, description="seconds one notebook cell may take")
     run_timeout_seconds: int = Field(3600, ge=1, description="seconds one month's notebooks may take together")
 
@@ -135,10 +162,15 @@ class Settings(BaseModel):
     @property
     def order_files(self) -> list[Path]:
         """The order files that stand behind `orders`, each once; BadParameters where there are none."""
-        patterns = [self.orders] if isinstance(self.orders, str) else self.orders
-        if not patterns:
-            raise BadParameters("orders: the list names 0 files", "write one path, or a list of them")
-        return list(dict.fromkeys(path for pattern in patterns for path in find_files(pattern)))
+        return self.files("orders")
+
+    def files(self, table: str) -> list[Path]:
+        """The files that stand behind a parameter that names files, each once; none where it is not set."""
+        given = getattr(self, table)
+        patterns = [given] if isinstance(given, str) else given
+        if patterns == []:
+            raise BadParameters(f"{table}: the list names 0 files", "write one path, or a list of them")
+        return list(dict.fromkeys(path for pattern in patterns or [] for path in find_files(pattern, of=table)))
 
 
 def month_start(month: str) -> date:
@@ -188,8 +220,11 @@ def by_number(path: Path) -> list[tuple[bool, int, str]]:
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts] + [(True, 0, path.name)]
 
 
-def find_files(pattern: str) -> list[Path]:
-    """The files a location names: a path or glob from `home()`, or package://name/inside for a file of a package."""
+def find_files(pattern: str, *, of: str = "orders") -> list[Path]:
+    """The files a location names: a path or glob from `home()`, or package://name/inside for a file of a package.
+
+    of: the parameter that names it, for the error.
+    """
     if pattern.startswith("package://"):
         package, _, inside = pattern.removeprefix("package://").partition("/")
         try:
@@ -198,13 +233,15 @@ def find_files(pattern: str) -> list[Path]:
             found = []
     else:
         path = home() / Path(pattern).expanduser()
+        if pattern and path.is_dir():
+            raise BadParameters(f"{of}: {pattern} is a folder", f"name its files, such as {Path(pattern) / '*.csv'}")
         globbed = any(c in path.name for c in "*?[") and not path.exists()
         found = sorted(path.parent.glob(path.name), key=by_number) if globbed else [path]
     found = [path for path in found if path.is_file()]
     if not found:
         raise BadParameters(
-            f"orders: 0 files found at {pattern}",
-            f"relative paths count from {home()}; check the spelling, or pass --set orders=PATH",
+            f"{of}: 0 files found at {pattern}",
+            f"relative paths count from {home()}; check the spelling, or pass --set {of}=PATH",
         )
     return found
 
@@ -232,6 +269,8 @@ def _fault(entry: Mapping[str, Any], source: str, lines: Mapping[str, int]) -> s
             return f"{where}: {name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
         case "missing":
             return f"{where}: {name} is missing ({Settings.model_fields[name].description})"
+        case "string_pattern_mismatch":
+            return f"{where}: {name}: {entry['input']!r} is not: {Settings.model_fields[name].description}"
         case _:
             said = entry["msg"].removeprefix("Value error, ")
             shown = repr(entry["input"])
@@ -249,6 +288,7 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+NO_PARAMS = "a shop is run by params/<shop>.yml, one `name: value` a line; clvbook init writes it from its orders"
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)  # bytes that are no UTF-8, 0x without digits, [[[[ ...
 
 
@@ -263,13 +303,14 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         root = yaml.compose(text, Loader=_Loader)
         values = yaml.load(text, Loader=_Loader) if root else {}  # noqa: S506 - it is a safe loader
     except OSError as error:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yml")], 1)
-        hint = f"did you mean {path.parent / near[0]}?" if near else "params/ holds one YAML file a shop"
+        shops = {p.stem: p for folder in (Path("params"), path.parent) for p in folder.glob("*.yml")}
+        near = difflib.get_close_matches(path.stem, shops, 1)
+        hint = f"did you mean {shops[near[0]]}?" if near else NO_PARAMS
         raise BadParameters(f"{path}: {error.strerror or error}", hint) from None
     except NOT_YAML as error:
-        raise BadParameters(f"{path}: is not YAML: {error}", "write one `name: value` a line") from None
+        raise BadParameters(f"{path}: is not YAML: {error}", NO_PARAMS) from None
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise BadParameters(f"{path}: is not a list of names and values", "write one `name: value` a line")
+        raise BadParameters(f"{path}: is not a list of names and values", NO_PARAMS)
     lines: dict[str, int] = {}
     for key, _ in root.value if root else []:
         if key.value in lines:

@@ -19,9 +19,9 @@ def read(con):
 
     def made(*files, kept=("1", "2")):
         parts = []
-        for number, lines in enumerate(files):
+        for lines in files:
             frame = pd.DataFrame(lines, columns=["c0", "c1", "c2"], dtype="object")
-            name = f"lines_{id(lines)}_{number}"
+            name = ibis.util.gen_name("lines")
             text = con.create_table(name, ibis.memtable(frame, schema=dict.fromkeys(frame.columns, "string")))
             parts.append((SimpleNamespace(found=FOUND, rows=len(lines)), text))
         raw = SimpleNamespace(details=parts, mapping=load_mapping("taobao"))

@@ -49,6 +49,29 @@ def test_a_wrong_platform_is_refused_with_the_one_that_fits(saved, named):
     assert refused.value.hint == "the file fits online_retail: write --from online_retail"
 
 
+def test_files_of_two_platforms_are_told_apart(saved):
+    with pytest.raises(InputRefused, match="required columns are missing") as refused:
+        recognise_files(saved(a=ORDERS, b=LINES))
+    assert refused.value.hint == "it fits online_retail, a.csv fits canonical: name one platform's files alone"
+
+
+def test_a_file_in_the_encoding_of_another_platform_is_that_platforms(saved, tmp_path):
+    header = ",".join(names[0] for names in load_mapping("taobao").columns.values())
+    [path] = saved(a="")
+    path.write_bytes(f"{header}\n{header}\n".encode("gb18030"))
+    with pytest.raises(InputRefused, match="a.csv: is no Shopify orders CSV") as refused:
+        recognise_files([path], platform="shopify")
+    assert refused.value.hint == "the file fits taobao: write --from taobao"
+
+
+def test_where_no_platform_fits_the_nearest_says_what_is_missing(saved):
+    [path] = saved(a="")
+    path.write_bytes("订单编号,买家会员名,订单创建时间,买家实际支付金额\n1,a,2026-01-01,5\n".encode("gb18030"))
+    with pytest.raises(InputRefused, match="1 of 3 required columns are missing: paid_at") as refused:
+        recognise_files([path])
+    assert "most like Taobao / Tmall order export" in refused.value.hint
+
+
 def test_every_file_is_looked_at_and_columns_of_some_are_said(saved):
     refund = ORDERS.replace("shoe_size", "refund")
     said = recognise_files(saved(a=ORDERS, b=refund), platform="canonical")
@@ -62,8 +85,9 @@ def test_no_platform_fits_and_no_such_platform(saved):
     with pytest.raises(InputRefused, match="required columns are missing") as refused:
         recognise_files(saved(a="x,y\n1,2\n"))
     assert "docs/adding-a-platform.md" in refused.value.hint
-    with pytest.raises(InputRefused, match="is empty"):
+    with pytest.raises(InputRefused, match="is empty") as refused:
         recognise_files(saved(a=""))
+    assert "shipped are" not in refused.value.hint  # no platform would help
     with pytest.raises(BadParameters, match="did you mean canonical"):
         recognise_files(saved(a=ORDERS), platform="cannonical")
 

@@ -332,7 +332,11 @@ def test_lines_alone_are_refused(taobao):
         (lambda raw: raw.replace(b"140.48", b"\xff\xff.48"), r"csv:2: is neither UTF-8 nor GB18030"),
         (lambda raw: raw.replace(b"140.48", b"\0.48"), r"csv:2: holds a NUL byte"),
         (lambda raw: raw.split(b"\r\n")[0] + b"\r\n", "0 rows under the header"),
-        (lambda raw: raw.replace("订单编号".encode("gb18030"), "单号".encode("gb18030")), "is not UTF-8 text"),
+        (
+            lambda raw: raw.replace("订单编号".encode("gb18030"), "单号".encode("gb18030")),
+            "1 of 3 required columns are missing: order_id",
+        ),
+        (lambda raw: "订单报表\r\n".encode("gb18030") + raw, r"csv:1: is not UTF-8 text"),
         (lambda raw: raw.decode("gb18030").encode()[:-8] + b"\xd6\xd0", r"csv:2: is not UTF-8 text"),
     ],
 )

@@ -18,7 +18,7 @@ import ibis
 
 from clvbook.settings import home
 
-KEPT = 6  # folders a shop keeps, latest first
+KEPT = 16  # folders a shop keeps, latest first: a month needs some eight
 
 
 def digest(path: Path) -> str:

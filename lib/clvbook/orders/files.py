@@ -61,6 +61,10 @@ class OrderFile:
         return not self.text and self.path.name.lower().endswith(".gz")
 
 
+class UnknownHeader(InputRefused):
+    """A file whose header lacks what the mapping requires."""
+
+
 def look(path: Path, mapping: Mapping) -> OrderFile:
     """Everything about a file that must hold before the engine opens it."""
     if path.is_dir():
@@ -103,7 +107,7 @@ def _encoding(path: Path, mapping: Mapping) -> tuple[str, int]:
     except _NotUtf8 as refused:
         for encoding in _ENCODINGS:
             header = _tried(path, mapping, encoding)
-            if encoding in mapping.format.encodings and mapping.knows(header):
+            if encoding in mapping.format.encodings and (mapping.knows(header) or recognise(mapping, header)[0]):
                 return encoding, _check_bytes(path, strict=False)
             if header and (hint := _fitting(header)):
                 raise InputRefused(refused.fact, hint) from None
@@ -113,8 +117,14 @@ def _encoding(path: Path, mapping: Mapping) -> tuple[str, int]:
 def _tried(path: Path, mapping: Mapping, encoding: str) -> list[str]:
     try:
         return _header(path, mapping, encoding)
-    except InputRefused:
+    except (InputRefused, OSError, EOFError, zlib.error):
         return []
+
+
+def known_columns(path: Path, mapping: Mapping) -> int:
+    """How many of the mapping's columns the header has, whether or not the file can be read."""
+    headers = [_tried(path, mapping, encoding) for encoding in ("utf-8", *mapping.format.encodings)]
+    return max(len(recognise(mapping, header)[0]) for header in headers)
 
 
 class _NotUtf8(InputRefused):
@@ -124,11 +134,11 @@ class _NotUtf8(InputRefused):
 def _check_bytes(path: Path, *, strict: bool = True) -> int:
     """Lines of the file; refuses what is empty, holds a NUL, or (`strict`) is not UTF-8, with the line."""
     lines, end = 0, True
-    decoder = codecs.getincrementaldecoder("utf-8" if strict else "latin-1")()
+    decoder = codecs.getincrementaldecoder("utf-8")()
     with _open(path) as stream:
         while chunk := stream.read(LONGEST_LINE):
             try:
-                decoder.decode(chunk)
+                decoder.decode(chunk if strict else b"")
             except UnicodeDecodeError as error:
                 line = lines + 1 + error.object.count(b"\n", 0, error.start)
                 raise _not_utf8(path, line) from None
@@ -153,7 +163,7 @@ def _check_bytes(path: Path, *, strict: bool = True) -> int:
 
 
 def _not_utf8(path: Path, line: int) -> InputRefused:
-    return _NotUtf8(f"{path}:{line}: is not UTF-8 text", 'save the file as "CSV UTF-8"')
+    return _NotUtf8(f"{path}:{line}: is not UTF-8 text", 'save the file as "CSV UTF-8", its first line the header')
 
 
 def _text(path: Path, encoding: str, errors: str = "strict") -> TextIO:
@@ -249,10 +259,11 @@ def _recognised(file: OrderFile, mapping: Mapping | Details) -> dict[str, int]:
     if missing:
         shown = ", ".join(file.header[:30]) + (", ..." if len(file.header) > 30 else "")
         near = [f"{name}: perhaps {hit}" for name in missing if (hit := nearest(mapping, name, file.header))]
-        raise InputRefused(
+        raise UnknownHeader(
             f"{file.path}: {len(missing)} of {len(mapping.required)} required columns are missing: "
             f"{', '.join(missing)}\n  found: {', '.join(found) or 'none'}\n  the header has: {shown[:2000]}",
-            _fitting(file.header) or "; ".join([*near, f"mapping {mapping.name} knows each column's names"]),
+            _fitting(file.header)
+            or "; ".join([*near, f"mapping {mapping.name} knows each column's names; the header is the first line"]),
         )
     if twice:
         raise InputRefused(
@@ -269,5 +280,5 @@ def _fitting(header: list[str]) -> str | None:
         if mapping.knows(header):
             return f"the header is that of {mapping.title}: write `mapping: {name}`"
     if len(header) == 1 and (mark := next((mark for mark in ";\t|," if mark in header[0]), None)):
-        return f"cells seem to be parted by {mark!r}: write `format: {{delimiter: {mark!r}}}` in the mapping"
+        return f"cells seem to be parted by {mark!r}: write `format: {{delimiter: {mark!r}}}` in a copy of the mapping"
     return None

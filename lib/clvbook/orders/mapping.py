@@ -80,7 +80,9 @@ class Mapping(_Strict):
     order_id: Literal["column", "line"] = Field("column", description="line: made from the file and line number")
     default_status: str = "completed"
     statuses: dict[str, str] = Field({}, description="platform word: canonical status")
-    unpaid_statuses: dict[str, str] = Field({}, description="what a word means instead where paid_at is empty")
+    unpaid_statuses: dict[str, str] = Field(
+        {}, description="what a status is instead where paid_at is empty; an empty name: where the export says none"
+    )
     item_rows: Literal["none", "blank", "repeated"] = Field(
         "none", description="an order's further items: no rows; rows without the order's cells; rows that repeat them"
     )
@@ -94,7 +96,6 @@ class Mapping(_Strict):
     refunds: Refunds | None = None
     details: Details | None = None
     no_refund: list[str] = Field([], description="words under `refund` that say: none")
-    unpaid_without_time: bool = Field(False, description="an empty paid_at: a closed order was closed unpaid")
     fake_words: list[str] = Field([], description="words in `remark` by which the shop marks its fake orders")
     non_product: list[str] = []
     test_items: list[str] = []
@@ -109,7 +110,14 @@ class Mapping(_Strict):
         """Whether a header has what the mapping needs."""
         return self.is_details(header) or set(self.required) <= set(recognise(self, header)[0])
 
-    @field_validator("statuses", "unpaid_statuses")
+    @field_validator("unpaid_statuses")
+    @classmethod
+    def _of_statuses(cls, statuses: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted({*statuses, *statuses.values()} - {"", *STATUSES}):
+            raise ValueError(f"{', '.join(unknown)}: is no status; there are {', '.join(STATUSES)}")
+        return statuses
+
+    @field_validator("statuses")
     @classmethod
     def _known_statuses(cls, statuses: dict[str, str]) -> dict[str, str]:
         if unknown := sorted(set(statuses.values()) - set(STATUSES)):

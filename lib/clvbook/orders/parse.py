@@ -57,8 +57,8 @@ def narrow(text: StringValue) -> StringValue:
 def unmarked(text: StringValue) -> StringValue:
     """A cell without the marks by which spreadsheets keep it text: ="123" and '123 are 123."""
     number = text.re_replace(r"^'(\d+)$", r"\1")
-    formula = text.re_replace(r'(?s)^="(.*)"$', r"\1")
-    return ibis.cases((text.startswith("="), formula), (text.startswith("'"), number), else_=text)
+    formula = text.startswith('="') & text.endswith('"') & (text.length() > 2)
+    return ibis.cases((formula, text.substr(2, text.length() - 3)), (text.startswith("'"), number), else_=text)
 
 
 def stripped(text: StringValue) -> StringValue:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clvbook.errors import InputRefused
-from clvbook.orders.files import OrderFile, look
+from clvbook.orders.files import OrderFile, UnknownHeader, known_columns, look
 from clvbook.orders.mapping import Mapping, load_mapping, shipped
 from clvbook.orders.mapping import recognise as columns_in
 
@@ -52,7 +52,7 @@ class Recognition:
     def __str__(self) -> str:
         """What was recognised and what was not, as lines for a terminal."""
         count = len(self.files)
-        lines = [f"{count:,} file{'s' * (count > 1)} read as {self.mapping.name} ({self.mapping.title})", ""]
+        lines = [f"{count:,} file{'s' * (count != 1)} read as {self.mapping.name} ({self.mapping.title})", ""]
         for column, names in self.found.items():
             having = sum(column in file.found for file in self.files)
             some = f"  (in {having} of {count} files)" if having < count else ""
@@ -61,7 +61,7 @@ class Recognition:
             told = [f"{column} from {', '.join(map(_shown, names))}" for column, names in self._lines.items()]
             count = len(self.details)
             lines += ["", f"{count:,} file{'s' * (count > 1)} of the orders' lines: {'; '.join(told)}"]
-        if self.absent:
+        if self.files and self.absent:
             lines += ["", f"not in the files: {', '.join(self.absent)}"]
         if self.unread:
             lines += ["", f"in the files and not read: {', '.join(map(_shown, self.unread))}"]
@@ -82,9 +82,14 @@ def recognise_files(paths: Sequence[Path], *, platform: str | None = None) -> Re
         try:
             files.append(look(path, mapping))
         except InputRefused as refused:
-            if fitting := [name for name, _ in _candidates(path) if name != mapping.name]:
-                raise InputRefused(refused.fact, f"the file fits {fitting[0]}: write --from {fitting[0]}") from None
-            raise
+            fitting = next((name for name, _ in _candidates(path) if name != mapping.name), None)
+            if not fitting:
+                raise
+            fact = refused.fact if isinstance(refused, UnknownHeader) else f"{path}: is no {mapping.title}"
+            hint = f"the file fits {fitting}: write --from {fitting}"
+            if files and not files[0].is_details:
+                hint = f"it fits {fitting}, {files[0].path.name} fits {mapping.name}: name one platform's files alone"
+            raise InputRefused(fact, hint) from None
     orders = tuple(file for file in files if not file.is_details)
     details = tuple(file for file in files if file.is_details)
     return Recognition(mapping, orders, details, _better(mapping, orders[0]) if orders else None)
@@ -99,11 +104,13 @@ def _names(columns: Iterable[str], files: Sequence[OrderFile]) -> dict[str, list
 def _of(path: Path) -> Mapping:
     if candidates := _candidates(path):
         return load_mapping(candidates[0][0])
+    known = {name: known_columns(path, load_mapping(name)) for name in shipped()}
+    most = load_mapping(max(known, key=lambda name: known[name]))
     try:
-        return look(path, load_mapping("canonical")) and load_mapping("canonical")
-    except InputRefused as refused:  # the file itself is at fault, or no mapping is made for it
-        hint = f"{refused.hint}; shipped are {', '.join(shipped())}, and docs/adding-a-platform.md adds one"
-        raise InputRefused(refused.fact, hint) from None
+        return look(path, most) and most
+    except UnknownHeader as refused:
+        like = f"the file is most like {most.title}" if known[most.name] else f"shipped are {', '.join(known)}"
+        raise InputRefused(refused.fact, f"{refused.hint}; {like}; docs/adding-a-platform.md adds others") from None
 
 
 def _candidates(path: Path) -> list[tuple[str, int]]:

@@ -36,7 +36,9 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
     first = {name: filled(text[name]) if name in (*_TEXTS, *_HELPERS) else text[name] for name in given}
     first |= {"status": folded(text.status)} if "status" in given else {}
     if "refund" in given and mapping.no_refund:
-        first["refund"] = ibis.ifelse(stripped(text.refund).isin(mapping.no_refund), "0", text.refund)
+        none = text.refund.isin(mapping.no_refund)  # most cells: the others are stripped first
+        spaced = stripped(text.refund).isin(mapping.no_refund)
+        first["refund"] = ibis.cases((none, "0"), (spaced, "0"), else_=text.refund)
     first |= {"address": text.address} if "address" in text.columns and settings.fake_customers_per_address else {}
     text = text.select("file", "cells", **first)
     values: dict[str, Value] = {name: text[name] for name in given if name in _TEXTS}
@@ -49,13 +51,10 @@ def typed(text: Table, mapping: Mapping, settings: Settings) -> Table:
         values["amount"] = amount(text.paid, mapping.format)
     if "status" in given:
         values["status"] = status(text.status, mapping)
-        if mapping.unpaid_statuses:
-            unpaid = filled(text.paid_at).isnull() & text.status.isin(list(mapping.unpaid_statuses))
-            values["status"] = ibis.ifelse(unpaid, mapped(text.status, mapping.unpaid_statuses), values["status"])
+    if mapping.unpaid_statuses:
+        values["status"] = _where_unpaid(values.get("status"), text, mapping)
     if "address" in text.columns:
         values["address"] = fakes.place(text.address)
-    if mapping.unpaid_without_time:
-        values["status"] = _unpaid_without_time(values.get("status"), text)
     if "currency" in given:
         values["currency"] = text.currency.upper()
     cells = {f"{name}_cell": text[name] for name in _AS_READ if name in given}
@@ -76,13 +75,12 @@ def _gives_back(rows: Table, mapping: Mapping) -> BooleanValue:
     return (rows.order_id.startswith(mapping.refunds.order_id_prefix) & (rows.quantity < 0)).fill_null(False)
 
 
-def _unpaid_without_time(known: StringValue | None, text: Table) -> StringValue:
-    """The status where the platform writes one word for closed orders, paid or not: the time of payment tells."""
+def _where_unpaid(known: StringValue | None, text: Table, mapping: Mapping) -> StringValue:
+    """The status where the platform writes one word for orders paid or not: an empty time of payment tells."""
+    said = ibis.literal("") if known is None else ibis.ifelse(text.status.isnull(), "", known)
+    known = ibis.literal(mapping.default_status) if known is None else known
     never = filled(text.paid_at).isnull()
-    if known is None:
-        return ibis.ifelse(never, "unpaid", "completed")
-    closed = never & (known == "closed_refunded")
-    return ibis.cases((closed, "closed_unpaid"), (never & text.status.isnull(), "unpaid"), else_=known)
+    return ibis.ifelse(never, ibis.coalesce(mapped(said, mapping.unpaid_statuses), known), known)
 
 
 def _code(rows: Table, mapping: Mapping, settings: Settings) -> IntegerValue:

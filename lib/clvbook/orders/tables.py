@@ -19,20 +19,9 @@ from clvbook.orders.containers import opened
 from clvbook.orders.mapping import Mapping, fold, load_mapping
 from clvbook.orders.parse import folded, mapped, narrow
 from clvbook.orders.read import RawOrders, read_files
+from clvbook.orders.schema import TABLES, columns
 
-_COLUMNS = {
-    "sid",
-    "phone",
-    "customer_id",
-    "campaign_id",
-    "arm",
-    "assigned_at",
-    "sent_at",
-    "state",
-    "delivered",
-    "units",
-}
-_COLUMNS |= {"period", "kind", "stage", "amount"}
+_COLUMNS = {column for table in TABLES for column in columns(table)} | {"sid", "phone", "state"}
 
 
 class TableMapping(Mapping):
@@ -70,12 +59,13 @@ class Account:
         return self
 
 
-def read_table(con: ibis.BaseBackend, paths: Sequence[Path], mapping: str) -> RawOrders:
+def read_table(con: ibis.BaseBackend, paths: Sequence[Path], mapping: str | TableMapping) -> RawOrders:
     """Every row of a table's files as text. Errors: BadParameters, InputRefused as for orders."""
+    mapping = load_mapping(mapping, kind=TableMapping) if isinstance(mapping, str) else mapping
     if not paths:
-        raise BadParameters(f"{mapping}: 0 files", "name its files")
+        raise BadParameters(f"{mapping.name}: 0 files", "name its files")
     with opened(con, {Path(path): str(path) for path in paths}) as plain:
-        return read_files(con, load_mapping(mapping, kind=TableMapping), plain)
+        return read_files(con, mapping, plain)
 
 
 def meaning(raw: RawOrders, column: str) -> StringValue:
