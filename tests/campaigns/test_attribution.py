@@ -85,6 +85,7 @@ def test_overlapping_campaigns(tables):
     assert (a.revenue_any_touch, a.revenue_last_touch, a.revenue_shared, a.overlap) == (30, 10, 20, 0.5)
     assert (b.revenue_any_touch, b.revenue_last_touch, b.revenue_shared, b.overlap) == (60, 60, 50, 0.5)
     assert (b.buyers, b.buyers_delivered) == (2, 1)
+    assert (a.revenue_squares, b.revenue_squares) == (30**2, 20**2 + 40**2)  # of what each buyer spent
     total = found.programme
     assert (total.orders, total.revenue, total.touched_revenue, total.buyers) == (3, 70.0, 90.0, 2)
     assert total.overlap == pytest.approx(1 / 3)

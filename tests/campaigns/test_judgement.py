@@ -34,7 +34,8 @@ def judged(recipients, buyers, cost, *, basket=150.0, sd=80.0, margin_rate=0.4, 
         ((10_000, 30, 500.0), FAIL, UNKNOWN, "re-target"),
         ((10_000, 0, 500.0), FAIL, FAIL, "stop"),
         ((100_000, 200, 1050.0), UNKNOWN, FAIL, "re-target"),
-        ((2000, 21, 100.0), UNKNOWN, PASS, "send more"),
+        ((2000, 24, 100.0), UNKNOWN, PASS, "send more"),
+        ((2000, 21, 100.0), UNKNOWN, PASS, "hold out"),  # 1:31.5, so near that it would take years
         ((1000, 3, 50.0), UNKNOWN, UNKNOWN, "send more"),
         ((1000, 30, 150.0), UNKNOWN, PASS, "hold out"),  # exactly 1:30
         ((1000, 3, None), UNKNOWN, UNKNOWN, "add the cost"),
@@ -46,6 +47,13 @@ def test_each_pair_of_verdicts_has_its_next_step(campaign, ratio, conversion, ac
     assert (found.ratio.verdict, found.conversion.verdict, found.action) == (ratio, conversion, action)
     assert found.sentence == f"{found.conversion.sentence} {found.ratio.sentence} {found.next_step}"
     assert ("random tenth of the list" in found.next_step) == (campaign[0] > 0)
+
+
+def test_where_customers_were_held_out_nobody_is_told_to_hold_out():
+    found = judged(2000, 21, 100.0, held_out=200)
+    assert found.action == "hold out"
+    assert "go by what its holdout says" in found.next_step
+    assert "random tenth" not in found.next_step
 
 
 def test_the_step_names_the_conversion_that_the_ratio_asks_for_and_what_must_have_been_caused():

@@ -96,6 +96,7 @@ def test_one_campaign_pools_to_itself():
     row = {"treated": 900, "control": 100, "delta": one.delta, "se": one.se, "null_se": one.null_se}
     found = pool(pd.DataFrame([row]), confidence=0.95)
     assert (found.delta, found.p) == pytest.approx((one.delta, one.p))
+    assert (found.se, found.null_se) == pytest.approx((one.se, one.null_se))
     assert isinstance(pool(pd.DataFrame([row]).iloc[:0], confidence=0.95), NotComputable)
 
 

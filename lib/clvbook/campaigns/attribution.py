@@ -21,7 +21,7 @@ from ibis import _
 WINDOWS = (1, 3, 7, 14, 30)
 _FIGURES = ["buyers", "buyers_delivered", "orders_any_touch", "revenue_any_touch", "orders_last_touch"]
 _FIGURES += ["revenue_last_touch", "orders_shared", "revenue_shared", "overlapping", "provisional_orders"]
-_FIGURES += ["provisional_revenue"]
+_FIGURES += ["provisional_revenue", "revenue_squares"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ class Attribution:
     message arrived), orders_any_touch and revenue_any_touch (every order in the window), ..._last_touch (those of which
     this was the last message), ..._shared (an order touched by k campaigns is 1/k), overlap (share of its orders that
     another campaign touched as well; NaN without an order), provisional_orders and provisional_revenue (any touch,
-    younger than refund_days). Figures of an open campaign are missing: so far is not the whole.
+    younger than refund_days), and revenue_squares, the sum over buyers of the square of what each one spent (any
+    touch), from which `verdicts.ratio` has its interval. Figures of an open campaign are missing: so far is not the
+    whole.
     """
 
     by_campaign: pd.DataFrame
@@ -166,9 +168,11 @@ def _touches(
     each = ibis.memtable(spans[["campaign_id", "window", "window_days", "open"]])
     pairs = pairs.inner_join(each, "campaign_id").filter(_.paid_at < _.begins + _.window_days.as_interval("D"))
     order = ibis.window(group_by=["window", "order_id"])
+    person = ibis.window(group_by=["window", "campaign_id", "customer_id"])
     latest = ibis.window(group_by=["window", "order_id"], order_by=[ibis.desc("begins"), ibis.desc("campaign_id")])
     return pairs.mutate(
         touched=_.count().over(order),
+        spent=_.net.sum().over(person).cast("float64"),
         last=ibis.row_number().over(latest) == 0,
         provisional=_.day > ibis.literal(through - timedelta(days=refund_days)),
     )
@@ -190,6 +194,7 @@ def _by_campaign(touches: ibis.Table) -> pd.DataFrame:
             overlapping=(_.touched > 1).sum(),
             provisional_orders=_.provisional.sum(),
             provisional_revenue=_.net.sum(where=_.provisional).cast("float64"),
+            revenue_squares=_exact(_.net.cast("float64") * _.spent),
         )
         .to_pandas()
     )

@@ -148,7 +148,11 @@ def persistence(daily: pd.DataFrame, *, attribution_days: int, confidence: float
             found = difference(*(Moments(*arms.loc[name]) for name in ("treated", "holdout")), confidence=confidence)
             if not isinstance(found, NotComputable):
                 rows.append((day, found.delta, found.low, found.high))
-    by_day = pd.DataFrame(rows, columns=["day", "delta", "low", "high"])
+    return persisted(pd.DataFrame(rows, columns=["day", "delta", "low", "high"]), attribution_days=attribution_days)
+
+
+def persisted(by_day: pd.DataFrame, *, attribution_days: int) -> Persistence | NotComputable:
+    """The same of differences that are there already, such as several campaigns' pooled: day, delta, low, high."""
     window = by_day[by_day["day"] <= attribution_days]
     if window.empty or len(window) == len(by_day):
         return NotComputable(f"not enough data: no days with buyers before and after day {attribution_days}")

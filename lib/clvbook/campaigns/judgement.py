@@ -7,9 +7,10 @@ out: a frozen `Judgement`: conversion, ratio, economics, action, next_step, sent
 from dataclasses import dataclass
 
 from clvbook.campaigns.verdicts import FAIL, PASS, UNKNOWN, Economics, Verdict, conversion, economics, ratio
-from clvbook.campaigns.wording import MANY, number, percent
+from clvbook.campaigns.wording import number, percent
 from clvbook.errors import NotComputable
 
+REPEATS = 12  # campaigns of the same size, a year of them, beyond which nobody waits for a verdict
 REPEAT, STOP, RETARGET, SEND_MORE, HOLD_OUT = "repeat", "stop", "re-target", "send more", "hold out"
 ADD_COST, CHECK_SENDS = "add the cost", "check the sends"
 _STEPS = {  # (ratio, conversion) -> action and what to say of it
@@ -54,12 +55,14 @@ def judge(
     margin_rate: float | None = None,
     confidence: float = 0.95,
     power: float = 0.8,
+    held_out: int = 0,
 ) -> Judgement:
     """Both bars of one campaign and what to do next.
 
-    action is one of repeat, stop, re-target, send more, hold out (more sends would not settle it), add the cost, check
-    the sends (nobody was reached). Neither bar says what the campaign caused; next_step therefore ends with how much
-    of the sales it must have caused, where margin_rate is set, and how to find out.
+    action is one of repeat, stop, re-target, send more, hold out (not even a year of such campaigns would settle it),
+    add the cost, check the sends (nobody was reached). Neither bar says what the campaign caused; next_step therefore
+    ends with how much of the sales it must have caused, where margin_rate is set, and how to find out. held_out:
+    customers chosen and not written to, who tell.
     """
     sums = {"recipients": recipients, "buyers": buyers}
     bought = conversion(**sums, target=conversion_target, confidence=confidence, power=power)
@@ -82,12 +85,18 @@ def judge(
         action, step = _STEPS[brought.verdict, bought.verdict]
         if brought.verdict == UNKNOWN and revenue <= 0 and revenue_squares:
             action, step = STOP, "Stop it until the refunds are explained: they took back all that it sold."
-        elif action == SEND_MORE and (isinstance(brought.more_sends, NotComputable) or brought.more_sends > MANY):
-            action, step = HOLD_OUT, "More sends will not settle it: repeat it only with a holdout."
+        elif action == SEND_MORE and (_endless(brought, recipients)):
+            action, step = HOLD_OUT, "It is too near the bar for more sends to settle: go by what its holdout says."
+            step = step if held_out else "More sends will not settle it: repeat it only with a holdout."
         step += _in_money(money, brought)
-    if recipients:
+    if recipients and not held_out:
         step += " Some of these customers would have bought anyway: next time leave a random tenth of the list unsent."
     return Judgement(bought, brought, money, action, step)
+
+
+def _endless(brought: Verdict, recipients: int) -> bool:
+    more = brought.more_sends
+    return isinstance(more, NotComputable) or more > REPEATS * recipients
 
 
 def _in_money(money: Economics, brought: Verdict) -> str:

@@ -100,7 +100,7 @@ def _weights(differences: pd.DataFrame) -> np.ndarray:
 @dataclass(frozen=True)
 class Pooled:
     """The mean difference a customer and campaign over all campaigns: delta in [low, high], p, campaigns, treated and
-    control (customer-campaigns).
+    control (customer-campaigns), se, null_se.
     """
 
     delta: float
@@ -110,6 +110,8 @@ class Pooled:
     campaigns: int
     treated: int
     control: int
+    se: float
+    null_se: float
 
 
 def pool(differences: pd.DataFrame, *, confidence: float) -> Pooled | NotComputable:
@@ -129,7 +131,7 @@ def pool(differences: pd.DataFrame, *, confidence: float) -> Pooled | NotComputa
         return NotComputable("nobody bought in any campaign")
     half, p = float(norm.ppf((1 + confidence) / 2)) * error, float(2 * norm.sf(abs(centre) / null))
     customers = (int(differences[arm].sum()) for arm in ("treated", "control"))
-    return Pooled(centre, centre - half, centre + half, p, len(differences), *customers)
+    return Pooled(centre, centre - half, centre + half, p, len(differences), *customers, error, null)
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ def standing(treated: Recurring, control: Recurring, *, confidence: float) -> Po
     half = float(norm.ppf((1 + confidence) / 2)) * se
     campaigns = NotComputable("one row a customer: campaigns are not counted")
     contacts = int(treated.contacts), int(control.contacts)
-    return Pooled(delta, delta - half, delta + half, float(2 * norm.sf(abs(delta) / se)), campaigns, *contacts)
+    p = float(2 * norm.sf(abs(delta) / se))
+    return Pooled(delta, delta - half, delta + half, p, campaigns, *contacts, se, se)
 
 
 def forest(effects: Mapping[str, Effect], *, metric: str, confidence: float) -> pd.DataFrame:
