@@ -34,7 +34,7 @@ def judged(recipients, buyers, cost, *, basket=150.0, sd=80.0, margin_rate=0.4, 
         ((10_000, 30, 500.0), FAIL, UNKNOWN, "re-target"),
         ((10_000, 0, 500.0), FAIL, FAIL, "stop"),
         ((100_000, 200, 1050.0), UNKNOWN, FAIL, "re-target"),
-        ((2000, 24, 100.0), UNKNOWN, PASS, "send more"),
+        ((2000, 26, 100.0), UNKNOWN, PASS, "send more"),
         ((2000, 21, 100.0), UNKNOWN, PASS, "hold out"),  # 1:31.5, so near that it would take years
         ((1000, 3, 50.0), UNKNOWN, UNKNOWN, "send more"),
         ((1000, 30, 150.0), UNKNOWN, PASS, "hold out"),  # exactly 1:30

@@ -57,6 +57,11 @@ class ShopTables:
         """The rows of a table that were set aside: reason, source_file, line, cells."""
         return self._shelf(name).table("set_aside", lambda: self._of(name).set_aside)
 
+    def key(self, name: str) -> str:
+        """What the rows of a table depend on, for a cache; empty where it is not set."""
+        found = LOG if name == "sends" and name not in self.files else name
+        return self._shelf(found).folder.name if found in self.files else ""
+
     def _of(self, name: str) -> CanonicalTable:
         if name not in self._read:
             self._read |= self._sent() if name in ("sends", LOG) else {name: self._canonical(name)}
