@@ -31,7 +31,7 @@ class CampaignBook(LifecycleBook):
 
     @cached_property
     def sends(self) -> ibis.Table | NotComputable:
-        """Who was chosen up to the month's end, one row a customer and campaign; what left after it has not yet left."""
+        """Who was chosen up to the month's end, one row a customer and campaign; what left later has not yet left."""
         lacking = [self.shop_table(name) for name in ("sends", "campaigns")]
         for found in lacking:
             if isinstance(found, NotComputable):
@@ -82,7 +82,7 @@ class CampaignBook(LifecycleBook):
 
     def prepare_campaigns(self) -> None:
         """Count what takes long, so that the notebook finds it."""
-        self.attribution, self.campaign_windows, self.pressure  # noqa: B018
+        self.attribution, self.campaign_windows, self.pressure, self.messages  # noqa: B018
 
     # ---- what came after the messages
 
@@ -214,17 +214,57 @@ class CampaignBook(LifecycleBook):
         }
 
     @cached_property
+    def campaign_actions(self) -> pd.DataFrame | NotComputable:
+        """What to do next, by action: action, campaigns (how many), names (the newest first)."""
+        return _with(
+            self.judged,
+            lambda judged: judged.groupby("action", sort=False).name.agg(campaigns="count", names=list).reset_index(),
+        )
+
+    @cached_property
+    def programme(self) -> judgement.Judgement | NotComputable:
+        """All campaigns whose window is over as one: each order counted once, a customer once a campaign."""
+
+        def judge(judged: pd.DataFrame) -> judgement.Judgement:
+            s, squares = self.settings, float(self.attribution.over.revenue_squares.sum())
+            revenue = self.attribution.programme.revenue
+            return judgement.judge(
+                recipients=int(judged.sent.sum()),
+                buyers=int(judged.buyers.sum()),
+                revenue=revenue,
+                revenue_squares=squares,
+                cost=self.programme_cost,
+                roi_target=s.roi_target,
+                conversion_target=s.conversion_target,
+                basket_range=tuple(s.basket_range),
+                margin_rate=s.margin_rate,
+                confidence=s.confidence,
+                held_out=int(judged.held_out.sum()),
+            )
+
+        return _with(self.judged, judge)
+
+    @cached_property
+    def windows_by_campaign(self) -> pd.DataFrame | NotComputable:
+        """Revenue (any touch) of each campaign, the newest first: name, and a column a window, such as days_7."""
+
+        def pivot(found: pd.DataFrame) -> pd.DataFrame:
+            told = found.assign(
+                revenue=[
+                    NotComputable(f"open until {row.closes:%Y-%m-%d}") if row.open else row.revenue_any_touch
+                    for row in found.itertuples()
+                ],
+                window=[f"days_{days}" for days in found.window_days],
+            )
+            newest = self.schedule[["campaign_id", "name"]].iloc[::-1]
+            return newest.merge(told.pivot(index="campaign_id", columns="window", values="revenue"), on="campaign_id")
+
+        return _with(self.campaign_windows, pivot)
+
+    @cached_property
     def programme_cost(self) -> float | NotComputable:
         """What the campaigns whose window is over cost together."""
         return _with(self.judged, lambda judged: sum(judged.cost, 0.0))
-
-    @cached_property
-    def programme_ratio(self) -> float | NotComputable:
-        """Revenue per 1 of cost of all campaigns whose window is over, each order counted once."""
-        cost = self.programme_cost
-        if not isinstance(cost, NotComputable) and cost <= 0:
-            return NotComputable("the campaigns' cost is not above 0: no ratio")
-        return _with(self.attribution, lambda found: found.programme.revenue / cost)
 
     # ---- contact pressure
 
@@ -239,29 +279,28 @@ class CampaignBook(LifecycleBook):
         named = _with(self.sends, lambda sends: self._kept(f"pressure_{self.bounds}", lambda: count(sends)))
         return _with(named, lambda frame: frame.assign(stage=frame.stage.map(names)))
 
+    @property
+    def year_of_messages(self) -> pd.DataFrame | NotComputable:
+        """`pressure` over the longest of its windows."""
+        return _with(self.pressure, lambda frame: frame[frame.window_days == frame.window_days.max()])
+
     @cached_property
     def messages(self) -> pd.DataFrame | NotComputable:
         """Customers by messages received and what they did afterwards; see `pressure.by_messages`."""
         people = self.shop_table("customers")
         details = None if isinstance(people, NotComputable) else people
+        name = f"messages_{self._shop_tables.key('customers')}"
 
-        def count(sends: ibis.Table) -> pd.DataFrame | NotComputable:
-            first = self._first_send
-            if first is None or first > self.as_of - timedelta(days=FOLLOW_DAYS):
-                return NotComputable(f"no message is older than {FOLLOW_DAYS} days")
+        def count() -> pd.DataFrame:
+            windows = {"days": PRESSURE_DAYS, "follow_days": FOLLOW_DAYS}
             return pressure.by_messages(
-                sends,
-                self.customers,
-                self.orders,
-                through=self.as_of,
-                days=PRESSURE_DAYS,
-                follow_days=FOLLOW_DAYS,
-                details=details,
+                self.sends, self.customers, self.orders, through=self.as_of, details=details, **windows
             )
 
-        return _with(self.sends, count)
+        def old_enough(schedule: pd.DataFrame) -> pd.DataFrame | NotComputable:
+            before = pd.Timestamp(self.as_of - timedelta(days=FOLLOW_DAYS))
+            if (schedule.first_sent < before).any():
+                return self._kept(name, count)
+            return NotComputable(f"no message is older than {FOLLOW_DAYS} days")
 
-    @property
-    def _first_send(self) -> Any:
-        first = self.schedule.first_sent.min()
-        return None if pd.isna(first) else first.date()
+        return _with(self.schedule, old_enough)

@@ -21,7 +21,15 @@ from clvbook.errors import NotComputable
 from clvbook.lifecycle.stages import STAGES
 
 STRATA = ("stage", "order_count")  # by which arms are stratified, where it helps
-DIMENSIONS = (*STRATA, "basket", "province", "source", "channel")
+DIMENSIONS = {  # as pages call them, and the order of their segments where it is not that of size
+    "stage": ("lifecycle stage", None),
+    "order_count": ("earlier purchases", None),
+    "basket": ("earlier basket", ["none", "below", "within", "above"]),
+    "province": ("province", []),
+    "source": ("source", []),
+    "channel": ("channel", []),
+}
+NEWEST = 12  # campaigns in a chart
 LARGEST = 6  # segments of a dimension that stand for themselves; the others are one
 OTHER = "all others"
 
@@ -32,7 +40,7 @@ class EffectsBook(CampaignBook):
     def prepare_campaigns(self) -> None:
         """Count what takes long, so that the notebook finds it."""
         super().prepare_campaigns()
-        self.segments, self.draws  # noqa: B018
+        self.segments, self.draws, self.incremental  # noqa: B018
 
     # ---- sums by arm
 
@@ -116,7 +124,7 @@ class EffectsBook(CampaignBook):
 
     @cached_property
     def incremental(self) -> pd.DataFrame | NotComputable:
-        """One row a campaign with a holdout, the newest first: name, starts_on and `effects.Effect.summary`, with p_holm
+        """One row a campaign with a holdout, the newest first: name, starts_on, `effects.Effect.summary`, with p_holm
         and q_bh of the conversion over all campaigns, adjusted (revenue of all treated, low, high), method, narrower.
         """
 
@@ -158,6 +166,14 @@ class EffectsBook(CampaignBook):
             return drawn.assign(campaign_id=drawn.name, name=drawn.name.map(names))
 
         return _with(self.effects, draw)
+
+    @cached_property
+    def newest_forest(self) -> pd.DataFrame | NotComputable:
+        """Those of `forest` that are the newest: the best ones only would be a lucky choice."""
+        return _with(
+            self.forest,
+            lambda frame: frame[frame.campaign_id.isin(list(self.effects)[:NEWEST])].reset_index(drop=True),
+        )
 
     @cached_property
     def shrunken(self) -> pooling.Shrunken | NotComputable:
@@ -259,15 +275,17 @@ class EffectsBook(CampaignBook):
         size = sums.groupby(dimension).n.sum().sort_values(ascending=False, kind="stable")
         if len(size) > LARGEST + 1:
             sums = sums.assign(**{dimension: sums[dimension].where(sums[dimension].isin(size.index[:LARGEST]), OTHER)})
+        name, order = DIMENSIONS[dimension]
+        ranks = [*size.index[:LARGEST], OTHER] if order == [] else order or sorted(size.index)
         rows = []
-        for segment, part in sums.groupby(dimension):
+        for segment, part in sorted(sums.groupby(dimension), key=lambda pair: _rank(ranks, pair[0])):
             each = [arms(campaign) for _, campaign in part.groupby("campaign_id")]
             cells = [self._row(*pair, "buyers") for pair in each if min(arm.n for arm in pair) >= 2]
             found = pooling.pool(pd.DataFrame(cells), **self._level) if cells else None
             if found:
                 shown = {name: getattr(found, name) for name in ("treated", "control", "delta", "low", "high")}
                 shown |= {"se": found.se, "null_se": found.null_se}
-                rows.append({"dimension": dimension, "segment": _label(dimension, segment), **shown})
+                rows.append({"dimension": name, "segment": _label(dimension, segment), **shown})
         return rows if len(rows) > 1 else []
 
 
@@ -290,6 +308,10 @@ def _pairs(sums: pd.DataFrame, strata: Sequence[str]) -> list[tuple[effects.Arm,
     return [arms(part) for _, part in sums.groupby(list(strata))]
 
 
+def _rank(ranks: Sequence[Any], segment: Any) -> int:
+    return list(ranks).index(segment) if segment in ranks else len(ranks)
+
+
 def _width(found: Any) -> float:
     return found.high - found.low
 
@@ -299,4 +321,8 @@ def _label(dimension: str, segment: Any) -> str:
         return "never bought" if segment == history.PROSPECT else STAGES[int(segment)]
     if dimension == "order_count":
         return f"{segment} purchase{'' if str(segment) == '1' else 's'}"
-    return f"{segment} the range" if dimension == "basket" and segment != "none" else str(segment)
+    if dimension == "basket":
+        return (
+            "no basket yet" if segment == "none" else f"{segment} the range" if segment != "within" else "in the range"
+        )
+    return str(segment)

@@ -61,6 +61,11 @@ class CouponUse:
 class PlansBook(EffectsBook):
     """What next?"""
 
+    def prepare_campaigns(self) -> None:
+        """Count what takes long, so that the notebook finds it."""
+        super().prepare_campaigns()
+        self.cumulative  # noqa: B018
+
     # ---- does it last, and what did coupons do
 
     @cached_property
@@ -196,7 +201,8 @@ class PlansBook(EffectsBook):
         """What campaigns of several sizes could show; see `planning.planned_sizes`."""
 
         def table(plan: Plan) -> pd.DataFrame:
-            sizes = sorted({*SIZES, plan.customers})
+            apart = [size for size in SIZES if not 0.8 < size / plan.customers < 1.25]
+            sizes = sorted([*apart, plan.customers])
             return _with(
                 plan.organic,
                 lambda organic: planning.planned_sizes(
