@@ -5,8 +5,6 @@ A cell may be `NotComputable`: its row then says why. Intervals that go on beyon
 one small campaign does not press all others together. A verdict is a word and a shape, never a colour alone.
 """
 
-import re
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +12,10 @@ import numpy as np
 import pandas as pd
 
 from clvbook.errors import NotComputable
-from clvbook.present import words
+from clvbook.present import interval_rows, words
 from clvbook.present.canvas import Chart, draw, drawn
 from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, Pen, on_axis, tick_form
 
-_GOOD, _BAD = ("pass", "paid"), ("fail", "did not pay")
 _UNTOLD = "not comparable"  # what a campaign whose arms failed a check is called in the place of a verdict
 
 
@@ -39,41 +36,47 @@ def ratio(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     `frame`: name, ratio, low, high, target (revenue per unit of cost), verdict ("pass", "fail", "not enough data").
     """
     frame = frame.rename(columns={"ratio": "value"})
-    return _against_target(frame, title=title, alt=alt, x="revenue per cost, with interval (each step × 3)", log=True)
+    return _against_target(frame, title=title, alt=alt, x="revenue per cost, with interval (log)", log=True)
 
 
 def _against_target(frame: pd.DataFrame, *, title: str, alt: str | None, x: str, log: bool) -> Chart:
     names = [words.name(value) for value in frame["name"]]
-    value, low, high, target = (_figures(frame[name]) for name in ("value", "low", "high", "target"))
+    value, low, high, target = (interval_rows.figures(frame[name]) for name in ("value", "low", "high", "target"))
     form = _one_to if log else _fine_percent
     goal = form(target[0]) if np.all(target == target[0]) else ""
 
     def paint(pen: Pen) -> None:
-        axes = _rows(pen, names, x=x)
-        left, right = _log_extent(value, low, high, target) if log else _extent(value, low, high, target)
+        axes = interval_rows.rows(pen, names, x=x)
+        left, right = (
+            interval_rows.log_extent(value, low, high, target)
+            if log
+            else interval_rows.extent(value, low, high, target)
+        )
         at = np.arange(len(names))
         axes.vlines(target, at - 0.5, at + 0.5, color=INK, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
         for row, word in zip(at, frame["verdict"], strict=True):
-            look = _look(word)
+            look = interval_rows.look(word)
             colour = look["color"]
             if np.isnan(value[row]):
-                _why(pen, axes, row, frame["value"].iloc[row])
+                interval_rows.why(pen, axes, row, frame["value"].iloc[row])
             else:
                 if not log:
                     axes.barh(row, value[row], height=0.4 if pen.wide else 0.26, color=colour, alpha=0.22)
-                _whisker(axes, row, low[row], high[row], within=(left, right), colour=colour)
+                interval_rows.whisker(axes, row, low[row], high[row], within=(left, right), colour=colour)
                 axes.plot(np.clip(value[row], left, right), row, **look)
-            _verdict(pen, axes, row, words.text(word))
-        _across(pen, axes, left, right, form, log=log)
+            interval_rows.verdict(pen, axes, row, words.text(word))
+        interval_rows.across(pen, axes, left, right, form, log=log)
         middle = np.sqrt(left * right) if log else right / 2
-        _over(axes, target[0], f"target {goal}".strip(), right_of=target[0] < middle)
+        interval_rows.over(axes, target[0], f"target {goal}".strip(), right_of=target[0] < middle)
 
     said = "; ".join(
-        f"{name}: {_told(row.value, row.low, row.high, form)}, {words.text(row.verdict)}"
+        f"{name}: {interval_rows.told(row.value, row.low, row.high, form)}, {words.text(row.verdict)}"
         for name, row in zip(names, frame.itertuples(), strict=True)
     )
     goal_said = goal or "by campaign"
-    return draw(paint, title=title, alt=alt or f"{title}. {x}; target {goal_said}. {said}.", **_tall(len(names)))
+    return draw(
+        paint, title=title, alt=alt or f"{title}. {x}; target {goal_said}. {said}.", **interval_rows.tall(len(names))
+    )
 
 
 @drawn
@@ -93,26 +96,26 @@ def forest(
     `x`: what the effect is, with its unit; `form`: how it is printed.
     """
     names = [words.name(value) for value in frame["name"]]
-    value, low, high, drawn_in = (_figures(frame[name]) for name in ("effect", "low", "high", "shrunken"))
+    value, low, high, drawn_in = (interval_rows.figures(frame[name]) for name in ("effect", "low", "high", "shrunken"))
     sound = frame["trustworthy"].to_numpy(bool)
     verdicts = [words.text(word) if good else _UNTOLD for word, good in zip(frame["verdict"], sound, strict=True)]
     whole = [] if pooled is None else [pooled[part] for part in range(3)]
-    ends = _figures(whole or [np.nan] * 3)
+    ends = interval_rows.figures(whole or [np.nan] * 3)
     rows = names + ["all together"] * bool(whole)
 
     def paint(pen: Pen) -> None:
-        axes = _rows(pen, rows, x=x)
+        axes = interval_rows.rows(pen, rows, x=x)
         both = (np.append(each, end) for each, end in zip((value, low, high), ends, strict=True))
-        left, right = _extent(*both, drawn_in)
+        left, right = interval_rows.extent(*both, drawn_in)
         share = 0.67  # p stands right of the verdict, on a phone over it
         axes.axvline(0, color=INK, linewidth=1.2, zorder=1)
         for row, word in enumerate(verdicts):
             colour = ACCENT if sound[row] else MUTED
             if np.isnan(value[row]):
-                _why(pen, axes, row, frame["effect"].iloc[row])
+                interval_rows.why(pen, axes, row, frame["effect"].iloc[row])
             else:
-                _whisker(axes, row, low[row], high[row], within=(left, right), colour=colour)
-            _verdict(pen, axes, row, word, share=share)
+                interval_rows.whisker(axes, row, low[row], high[row], within=(left, right), colour=colour)
+            interval_rows.verdict(pen, axes, row, word, share=share)
             if not isinstance(p := frame["p_holm"].iloc[row], NotComputable):
                 place, height = axes.get_yaxis_transform(), row if pen.wide else row - 0.42
                 axes.text(1, height, _p(p), transform=place, color=MUTED, ha="right", va="center")
@@ -131,22 +134,22 @@ def forest(
             row = len(names)
             axes.axhline(row - 0.5 if pen.wide else row - 0.72, color=GRID, linewidth=1)
             if np.isnan(ends).any():
-                _why(pen, axes, row, next(each for each in whole if isinstance(each, NotComputable)))
+                interval_rows.why(pen, axes, row, next(each for each in whole if isinstance(each, NotComputable)))
             else:
                 corners = [ends[1], ends[0], ends[2], ends[0]], [row, row - 0.3, row, row + 0.3]
                 axes.fill(*corners, color=INK, zorder=3)
                 axes.plot(ends[0], row, "D", color=INK, markersize=5, label="all together")
-        _across(pen, axes, left, right, form, share=share)
+        interval_rows.across(pen, axes, left, right, form, share=share)
         if axes.get_legend_handles_labels()[0]:
             pen.legend()
 
     said = [
-        f"{name}: {_told(row.effect, row.low, row.high, form)}, drawn to the mean {form(row.shrunken)}, "
+        f"{name}: {interval_rows.told(row.effect, row.low, row.high, form)}, drawn to the mean {form(row.shrunken)}, "
         f"{_p(row.p_holm)}, {word}"
         for name, row, word in zip(names, frame.itertuples(), verdicts, strict=True)
     ]
-    said += [f"all together: {_told(*whole, form)}"] * bool(whole)
-    sizes = _tall(len(rows))
+    said += [f"all together: {interval_rows.told(*whole, form)}"] * bool(whole)
+    sizes = interval_rows.tall(len(rows))
     sizes["narrow"] += 60  # the legend has a line for each
     return draw(paint, title=title, alt=alt or f"{title}. {x}, by campaign. {'; '.join(said)}.", **sizes)
 
@@ -178,7 +181,8 @@ def cumulative(
         pen.legend()
 
     said = "; ".join(
-        f"day {words.number(at)}: {_told(*row, form)}" for at, *row in zip(day, value, low, high, strict=True)
+        f"day {words.number(at)}: {interval_rows.told(*row, form)}"
+        for at, *row in zip(day, value, low, high, strict=True)
     )
     about = f"{y} up to each day; the attribution window ends on day {words.number(attribution_days)}"
     return draw(paint, title=title, alt=alt or f"{title}. {about}. {said}.")
@@ -202,7 +206,7 @@ def windows(
         under = "attribution window" + (" (campaigns below)" if "campaigns" in frame else "")
         axes = pen.axes(y=f"attributed {what}, {currency}" if currency else f"attributed {what}", x=under)
         bars = axes.bar(range(len(labels)), frame[what], width=0.62, color=ACCENT)
-        printed = axes.bar_label(bars, [_compact(form, value) for value in frame[what]], padding=3, color=INK)
+        printed = axes.bar_label(bars, [form(float(f"{value:.3g}")) for value in frame[what]], padding=3, color=INK)
         ticks = labels if pen.wide else [words.number(value) for value in frame["window_days"]]
         if not pen.wide:
             axes.set_xlabel(under.replace("window", "window, days"))
@@ -247,15 +251,16 @@ def segments(
         rows += range(len(names), len(names) + len(group))
         names += [words.name(segment) for segment in group["segment"]]
         found[-1] += "; ".join(
-            f"{words.name(row.segment)} {_told(row.effect, row.low, row.high, form)}" for row in group.itertuples()
+            f"{words.name(row.segment)} {interval_rows.told(row.effect, row.low, row.high, form)}"
+            for row in group.itertuples()
         )
     frame = frame.set_index("dimension").loc[list(dict.fromkeys(frame["dimension"]))]  # as the rows are
-    value, low, high = (_figures(frame[name]) for name in ("effect", "low", "high"))
-    everybody = _figures([overall])[0] if overall is not None else np.nan
+    value, low, high = (interval_rows.figures(frame[name]) for name in ("effect", "low", "high"))
+    everybody = interval_rows.figures([overall])[0] if overall is not None else np.nan
 
     def paint(pen: Pen) -> None:
-        axes = _rows(pen, names, x=x)
-        left, right = _extent(np.append(value, everybody), low, high)
+        axes = interval_rows.rows(pen, names, x=x)
+        left, right = interval_rows.extent(np.append(value, everybody), low, high)
         axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
         for row, word in heads.items():
             label = axes.get_yticklabels()[row] if pen.wide else axes.texts[row]
@@ -265,17 +270,19 @@ def segments(
                       va="center", color=INK, weight=weight)  # fmt: skip
         for place, row in enumerate(rows):
             if np.isnan(value[place]):
-                _why(pen, axes, row, frame["effect"].iloc[place])
+                interval_rows.why(pen, axes, row, frame["effect"].iloc[place])
                 continue
-            _whisker(axes, row, low[place], high[place], within=(left, right), colour=ACCENT)
+            interval_rows.whisker(axes, row, low[place], high[place], within=(left, right), colour=ACCENT)
             axes.plot(value[place], row, "o", color=ACCENT, markersize=6)
-        _across(pen, axes, left, right, form, share=0.97)
+        interval_rows.across(pen, axes, left, right, form, share=0.97)
         if not np.isnan(everybody):
             axes.axvline(everybody, color=SECOND, linewidth=1.4, linestyle=(0, (4, 2)), zorder=1)
-            _over(axes, everybody, f"everybody {form(everybody)}", right_of=everybody < (left + right) / 2)
+            interval_rows.over(axes, everybody, f"everybody {form(everybody)}", right_of=everybody < (left + right) / 2)
 
     whole = "" if overall is None else f", everybody: {form(overall)}"
-    return draw(paint, title=title, alt=alt or f"{title}. {x}{whole}. {'. '.join(found)}.", **_tall(len(names)))
+    return draw(
+        paint, title=title, alt=alt or f"{title}. {x}{whole}. {'. '.join(found)}.", **interval_rows.tall(len(names))
+    )
 
 
 @drawn
@@ -287,13 +294,13 @@ def planning(
     `frame`: as `campaigns.planning.planned_sizes` gives it: customers, and smallest_difference (of conversion, share)
     or, with `lift`, smallest_lift (share of the conversion without a campaign). `observed`: the same of this shop.
     """
-    customers, smallest = (
-        frame["customers"].to_numpy(float),
-        _figures(frame["smallest_lift" if lift else "smallest_difference"]),
-    )
+    cells = frame["smallest_lift" if lift else "smallest_difference"]
+    customers, smallest = frame["customers"].to_numpy(float), interval_rows.figures(cells)
     form = words.percent if lift else words.points
-    seen = _figures([observed])[0] if observed is not None else np.nan
+    seen = interval_rows.figures([observed])[0] if observed is not None else np.nan
     known = ~np.isnan(smallest)
+    if not known.any():
+        return planning(cells.iloc[-1], title=title)
 
     def paint(pen: Pen) -> None:
         unit = "%" if lift else "points"
@@ -312,10 +319,9 @@ def planning(
             axes.axhline(seen, color=SECOND, linestyle=(0, (5, 2)), label=f"this shop: {form(seen)}")
         axes.set_xlim(customers.min() / 1.15, customers.max() * 1.15)
         shown = np.append(smallest[known], seen if seen > 0 else [])
-        low, high = (shown.min() / 1.3, shown.max() * 1.3) if len(shown) else (0.001, 0.1)
+        low, high = shown.min() / 1.3, shown.max() * 1.3
         axes.set_ylim(low, high)
-        steps = [digit * 10.0**power for power in range(-7, 5) for digit in (1, 2, 5)]
-        ticks = [step for step in steps if low <= step <= high]
+        ticks = interval_rows.log_ticks(low, high, fit=6)
         axes.set_yticks(ticks, [f"{100 * tick:,.6g}" for tick in ticks])
         step = 1 if pen.wide and len(customers) < 10 else -(-len(customers) // 5)
         axes.set_xticks(customers[::step], [on_axis(n) for n in customers[::step]])
@@ -323,7 +329,6 @@ def planning(
             axis.set_ticks([], minor=True)
         pen.legend()
 
-    cells = frame["smallest_lift" if lift else "smallest_difference"]
     said = "; ".join(f"{words.count(n, 'customer')}: {form(cell)}" for n, cell in zip(customers, cells, strict=True))
     if observed is not None:
         said += f". This shop: {form(observed)}"
@@ -364,115 +369,6 @@ def pressure(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Char
     return draw(paint, title=title, alt=alt or f"{title}. {about}. {said}.", height=420, narrow=380)
 
 
-# ---- rows of intervals
-
-
-def _rows(pen: Pen, names: Sequence[str], *, x: str) -> Any:
-    """`pen.rows` whose names, where they stand among the figures, are not crossed by lines."""
-    axes = pen.rows(names, x=x)
-    for name in axes.texts:
-        name.set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 0.5})
-    return axes
-
-
-def _tall(rows: int) -> dict[str, int]:
-    return {"height": 130 + 27 * rows, "narrow": 150 + 42 * rows}
-
-
-def _figures(cells: Any) -> np.ndarray:
-    """Numbers, NaN where a cell is `NotComputable`."""
-    return np.array([np.nan if isinstance(cell, NotComputable) else float(cell) for cell in cells], dtype=float)
-
-
-def _extent(value: np.ndarray, low: np.ndarray, high: np.ndarray, *lines: np.ndarray) -> tuple[float, float]:
-    """From where to where a picture goes: 0, all estimates and lines, and intervals up to as far again."""
-    points = np.concatenate([[0.0], value, *lines])
-    first, last = np.nanmin(points), np.nanmax(points)
-    more = 1.2 * (last - first) or np.inf
-    ends = np.append(low, first), np.append(high, last)
-    left, right = max(np.nanmin(ends[0]), first - more), min(np.nanmax(ends[1]), last + more)
-    return float(min(left, first)), float(right) if right > left else 1.0
-
-
-def _log_extent(value: np.ndarray, low: np.ndarray, high: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """The same on a log axis, which has no place for 0 and below: those stand at its left end."""
-    points = np.append(value[value > 0], target)
-    ends = low[low > 0], high[high > 0]
-    left = max(np.min(np.append(ends[0], points)), points.min() / 4)
-    right = min(np.max(np.append(ends[1], points)), points.max() * 4)
-    return float(left / 1.15), float(right * 1.15)
-
-
-def _across(
-    pen: Pen, axes: Any, left: float, right: float, form: words.Form, *, log: bool = False, share: float = 0
-) -> None:
-    """The axis: figures from left to right over `share` of its length, the rest is for the verdicts."""
-    from matplotlib.ticker import MaxNLocator
-
-    share = share or _share(pen)
-    pad = 0 if log or left >= 0 else 0.03 * (right - left)
-    left -= pad
-    if log:
-        axes.set_xscale("log")
-        steps = [digit * 10.0**power for power in range(-9, 13) for digit in (1, 3)]
-        ticks = [step for step in steps if left <= step <= right]
-        fit = 7 if pen.wide else 4
-        ticks = ticks if len(ticks) <= fit else ticks[:: -(-len(ticks) // fit)]
-        axes.set_xlim(left, left * (right / left) ** (1 / share))
-        axes.set_xticks([], minor=True)
-    else:
-        ticks = [tick for tick in MaxNLocator(5 if pen.wide else 3).tick_values(left, right) if left <= tick <= right]
-        axes.set_xlim(left, left + (right - left) / share)
-    axes.set_xticks(ticks, [re.sub(r"\.0+(?!\d)", "", form(tick)) for tick in ticks])
-    axes.spines["bottom"].set_bounds(left, right)
-    axes.xaxis.label.set_x(share / 2)
-
-
-def _share(pen: Pen) -> float:
-    """How much of the axis is for figures where verdicts stand right of them."""
-    return 0.78 if pen.wide else 0.67
-
-
-def _whisker(axes: Any, row: float, low: float, high: float, *, within: tuple[float, float], colour: str) -> None:
-    """An interval as far as the picture goes, with an arrow where it goes on, or where its end is not known."""
-    ends = np.where(np.isnan([low, high]), [-np.inf, np.inf], [low, high])
-    first, last = np.clip(ends, *within)
-    axes.hlines(row, first, last, color=colour, linewidth=2.2, alpha=0.6)
-    for beyond, at, arrow in ((ends[0] < first, first, "<"), (ends[1] > last, last, ">")):
-        if beyond:
-            axes.plot(at, row, arrow, color=colour, markersize=5, markeredgewidth=0)
-
-
-def _look(word: str) -> dict[str, Any]:
-    """Colour and mark of a verdict: a full circle, a cross, a hollow circle."""
-    if word in _GOOD:
-        return {"color": ACCENT, "marker": "o", "markersize": 7}
-    if word in _BAD:
-        return {"color": SECOND, "marker": "X", "markersize": 7.5, "markeredgewidth": 0}
-    return {"color": MUTED, "marker": "o", "markersize": 6.5, "markerfacecolor": PAPER, "markeredgewidth": 1.6}
-
-
-def _verdict(pen: Pen, axes: Any, row: float, word: str, *, share: float = 0) -> None:
-    """The verdict's mark and word right of the figures."""
-    at, place = (share or _share(pen)) + 0.04, axes.get_yaxis_transform()
-    axes.plot(at, row, transform=place, **_look(word))
-    axes.text(at + (0.022 if pen.wide else 0.04), row, word, transform=place, va="center", color=INK)
-
-
-def _why(pen: Pen, axes: Any, row: float, why: Any) -> None:
-    """Why a row has no figure."""
-    said = textwrap.shorten(words.text(why), 62 if pen.wide else 34, placeholder="…")
-    axes.text(0.01, row, said, transform=axes.get_yaxis_transform(), va="center", color=MUTED)
-
-
-def _over(axes: Any, at: float, text: str, *, right_of: bool) -> None:
-    """What a vertical line stands for, over the first row, which moves down for it."""
-    axes.set_ylim(top=axes.get_ylim()[1] - 0.5)
-    away, side = ((4, -2), "left") if right_of else ((-4, -2), "right")
-    axes.annotate(text, (at, 1), away, xycoords=axes.get_xaxis_transform(), textcoords="offset points", ha=side,
-                  va="top", color=INK)  # fmt: skip
-
-
 # ---- figures as these charts print them
 
 
@@ -490,18 +386,8 @@ def _fine_percent(share: Any) -> str:
     return words.percent(share, digits=1 if not share or abs(share) >= 0.001 else 2)
 
 
-def _told(value: Any, low: Any, high: Any, form: words.Form) -> str:
-    """A value and its interval, or the reason alone."""
-    return form(value) if isinstance(value, NotComputable) else f"{form(value)} ({words.interval(low, high, form)})"
-
-
 def _p(value: Any) -> str:
     """0.0004 -> "p < 0.001"; a test that there was not gives its reason."""
     if isinstance(value, NotComputable):
         return f"no p: {value.reason}"
     return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0{words.number(value, digits=3 if value < 0.1 else 2)}"
-
-
-def _compact(form: words.Form, value: Any) -> str:
-    """A sum over its bar, to three digits."""
-    return form(float(f"{float(value):.3g}"))
