@@ -148,7 +148,8 @@ def forest(
         f"{_p(row.p_holm)}, {word}"
         for name, row, word in zip(names, frame.itertuples(), verdicts, strict=True)
     ]
-    said += [f"all together: {interval_rows.told(*whole, form)}"] * bool(whole)
+    if whole:
+        said.append(f"all together: {interval_rows.told(*whole, form)}")
     sizes = interval_rows.tall(len(rows))
     sizes["narrow"] += 60  # the legend has a line for each
     return draw(paint, title=title, alt=alt or f"{title}. {x}, by campaign. {'; '.join(said)}.", **sizes)
