@@ -215,10 +215,10 @@ class CampaignBook(LifecycleBook):
 
     @cached_property
     def campaign_actions(self) -> pd.DataFrame | NotComputable:
-        """What to do next, by action: action, campaigns (how many), names (the newest first)."""
+        """What to do next, by action: action, campaigns (how many)."""
         return _with(
             self.judged,
-            lambda judged: judged.groupby("action", sort=False).name.agg(campaigns="count", names=list).reset_index(),
+            lambda judged: judged.action.value_counts().rename("campaigns").rename_axis("action").reset_index(),
         )
 
     @cached_property

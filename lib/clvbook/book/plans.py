@@ -92,9 +92,9 @@ class PlansBook(EffectsBook):
         return compared(found.inputs)
 
     @property
-    def usual_window(self) -> int:
+    def usual_window(self) -> int | NotComputable:
         """Days that most campaigns have orders count for them."""
-        return int(self.schedule.attribution_days.mode().iloc[0])
+        return _with(self.schedule, lambda schedule: int(schedule.attribution_days.mode().iloc[0]))
 
     @cached_property
     def coupon_parts(self) -> pd.DataFrame | NotComputable:

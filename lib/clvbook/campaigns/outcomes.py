@@ -85,20 +85,24 @@ def by_day(
 
 def held_again(sends: ibis.Table) -> float | None:
     """How much likelier a customer held out is to be held out of the next campaign than one who was not: 0 where each
-    campaign draws anew, 1 where the same customers are always held out; None where no two campaigns say.
+    campaign draws anew, 1 where the same customers are always held out; None where no two campaigns say. Where only
+    those held out are chosen again (campaigns that share a holdout), against the share held out of all.
     """
     in_time = ibis.window(group_by="customer_id", order_by=["assigned_at", "campaign_id"])
     pairs = sends.mutate(held=_.arm == "holdout").mutate(then=_.held.lead().over(in_time).cast("int64"))
     row = pairs.aggregate(
         of_held=(_.held & _.then.notnull()).sum(),
+        rows=_.count(),
+        held=_.held.sum(),
         of_others=(~_.held & _.then.notnull()).sum(),
         again=_.then.sum(where=_.held).fill_null(0),
         first=_.then.sum(where=~_.held).fill_null(0),
     )
     counts = row.to_pyarrow().to_pylist()[0]
-    if not counts["of_held"] or not counts["of_others"]:
+    if not counts["of_held"]:
         return None
-    return float(counts["again"] / counts["of_held"] - counts["first"] / counts["of_others"])
+    others = counts["first"] / counts["of_others"] if counts["of_others"] else counts["held"] / counts["rows"]
+    return float(counts["again"] / counts["of_held"] - others)
 
 
 def _windows(schedule: pd.DataFrame, windows: Iterable[int] | None) -> pd.DataFrame:

@@ -27,9 +27,7 @@ _POINT = 2  # digits of a difference of conversions
 
 def one_to(value: Any) -> str:
     """31.46 -> "1:31.5"; 155.2 -> "1:155"."""
-    if isinstance(value, NotComputable):
-        return value.reason
-    return f"1:{words.number(value, digits=0 if abs(float(value)) >= 100 else 1)}"
+    return value.reason if isinstance(value, NotComputable) else f"1:{for_one(value)}"
 
 
 def points(value: Any) -> str:
@@ -52,28 +50,33 @@ def bring(sends: Any, held_out: Any) -> str:
     if isinstance(sends, NotComputable):
         return (
             f"No campaign can be judged: {sends.reason}. Bring three files: campaigns (one row a campaign: name, first "
-            "day, cost a message); the list of who was chosen for each, those held out included (sends), or the message "
+            "day, cost a message); the list of who was chosen for each, those held out included (sends), or the "
+            "message "
             "platform's log of what was sent (send_log); and costs. Export the log each month: platforms keep it for 7 "
             "to 90 days. The section at the end says how to keep a holdout file."
         )
     if isinstance(held_out, NotComputable):
         return (
-            "Nobody was held out of these campaigns. The page can say what was bought after a message, and not what was "
+            "Nobody was held out of these campaigns. The page can say what was bought after a message, and not what "
+            "was "
             "bought because of it. The section at the end says how to hold out next time."
         )
     return ""
 
 
-@tells
 def bars(judged: pd.DataFrame, settings: Any) -> str:
     """How many campaigns reach the two bars?"""
+    if isinstance(judged, NotComputable):
+        return ""
     bar, low_bar = f"1:{settings.roi_target:g}", words.percent(settings.conversion_target)
     ratio, conversion = (_verdicts(judged[f"{name}_verdict"]) for name in ("ratio", "conversion"))
+    all_pass = (judged.conversion_verdict == "pass").all()
     told = (
-        f"Of {words.count(len(judged), 'campaign')} whose window is over, {ratio['pass']} surely brought sales of {bar} "
+        f"Of {words.count(len(judged), 'campaign')} whose window is over, {ratio['pass']} surely brought sales of "
+        f"{bar} "
         f"or more, {ratio['fail']} surely did not, and {ratio['not enough data']} cannot be told yet. "
     )
-    if conversion["pass"] == len(judged):
+    if all_pass:
         told += f"All of them passed the conversion of {low_bar}."
     else:
         told += (
@@ -85,14 +88,16 @@ def bars(judged: pd.DataFrame, settings: Any) -> str:
         usual = float(pd.Series(asked).median())
         easier = "easier" if settings.conversion_target < usual else "harder"
         told += (
-            f" The two bars are not the same: at these costs and baskets {bar} asks that {small_percent(usual)} buy, so "
+            f" The two bars are not the same: at these costs and baskets {bar} asks that {small_percent(usual)} buy, "
+            "so "
             f"{low_bar} is the {easier} one."
         )
     if outside := sum(applies is False for applies in judged.in_range):
         money = words.money_in(settings.currency)
         low, high = (money(end) for end in settings.basket_range)
         told += (
-            f" In {words.count(outside, 'campaign')} a buyer did not spend {low} to {high}, for which the source's {bar} "
+            f" In {words.count(outside, 'campaign')} a buyer did not spend {low} to {high}, for which the source's "
+            f"{bar} "
             "was made: there the margin decides."
         )
     return told
@@ -109,13 +114,14 @@ def caused(brought: Any, programme: Any, settings: Any) -> str:
     money, short = (make(settings.currency) for make in (words.money_in, words.short_money_in))
     told = (
         "Against the customers held out, the campaigns together brought "
-        f"{_interval(brought.revenue, brought.revenue_low, brought.revenue_high, short, settings)} of incremental revenue"
+        f"{_interval(brought.revenue, brought.revenue_low, brought.revenue_high, short, settings)} of incremental "
+        "revenue"
     )
     if isinstance(brought.ratio, NotComputable):
         return f"{told}. What each 1 spent brought is not computable: {brought.ratio.reason}."
     after = programme.ratio.observed.value
-    told += f": {_interval(brought.ratio, brought.ratio_low, brought.ratio_high, _plain, settings)} for each 1 spent"
-    told += "" if isinstance(after, NotComputable) else f", of the {_plain(after)} of sales that came after it"
+    told += f": {_interval(brought.ratio, brought.ratio_low, brought.ratio_high, for_one, settings)} for each 1 spent"
+    told += "" if isinstance(after, NotComputable) else f", of the {for_one(after)} of sales that came after it"
     if isinstance(brought.profit, NotComputable):
         return f"{told}. Whether that is profit is not computable: {brought.profit.reason}."
     profit = _interval(brought.profit, brought.profit_low, brought.profit_high, money, settings)
@@ -142,9 +148,10 @@ def without_holdout(held_out: Any, programme: Any) -> str:
     )
 
 
-@tells
 def advice(segments: pd.DataFrame, plan: Any, settings: Any) -> str:
     """Whom to write to again, whom to leave alone, and what to test?"""
+    if isinstance(segments, NotComputable):
+        return ""
     differ = segments[segments.verdict == "differ"]
     if differ.empty:
         return (
@@ -171,9 +178,10 @@ def advice(segments: pd.DataFrame, plan: Any, settings: Any) -> str:
     return f"Customers respond differently by {dimension}. {'. '.join(told)}.{earns}"
 
 
-@tells
 def still_open(found: Any) -> str:
     """Which campaigns are left out since their window is not over?"""
+    if isinstance(found, NotComputable):
+        return ""
     rows = found.open
     if rows.empty:
         return ""
@@ -199,7 +207,8 @@ def windows(frame: pd.DataFrame, chosen: int, settings: Any) -> str:
     longest = int(sums.index[-1])
     return (
         f"The page counts orders of {words.days(chosen)} after the message. Over {words.days(longest)} it would be "
-        f"{words.number(sums[longest] / sums[chosen], digits=1)} times the revenue, in {words.number(longest / chosen, digits=1)} "
+        f"{words.number(sums[longest] / sums[chosen], digits=1)} times the revenue, in "
+        f"{words.number(longest / chosen, digits=1)} "
         "times the days: a longer window mostly collects purchases that come anyway, so a ratio can be made to look as "
         "good as one likes by its window. Compare campaigns under one window only."
     )
@@ -215,14 +224,16 @@ def overlap(found: Any, settings: Any) -> str:
     if total.overlap:
         told += (
             f" {words.percent(total.overlap)} of the orders came after more than one campaign's message: campaign by "
-            f"campaign they add up to {money(total.touched_revenue)}. An order counts for the campaign whose message was "
+            f"campaign they add up to {money(total.touched_revenue)}. An order counts for the campaign whose message "
+            "was "
             "last; tables/campaigns has the other ways to count, too."
         )
     else:
         told += " No order came after the messages of two campaigns, so it does not matter how such orders are shared."
     if total.provisional_revenue:
         told += (
-            f" {money(total.provisional_revenue)} of it is younger than {words.days(settings.refund_days)}: refunds may "
+            f" {money(total.provisional_revenue)} of it is younger than {words.days(settings.refund_days)}: refunds "
+            "may "
             "still take a part."
         )
     return told
@@ -289,7 +300,8 @@ def lasts(found: Any, settings: Any) -> str:
     first, last = found.by_day[found.by_day.day <= 7].iloc[-1], found.by_day.iloc[-1]
     money = words.money_in(settings.currency)
     told = (
-        f"Per 1,000 customers written to, {money(1000 * first.delta)} had come by day {words.number(first.day)} because of "
+        f"Per 1,000 customers written to, {money(1000 * first.delta)} had come by day {words.number(first.day)} "
+        "because of "
         f"the campaigns, and {_interval(1000 * last.delta, 1000 * last.low, 1000 * last.high, money, settings)} by day "
         f"{words.number(last.day)}."
     )
@@ -309,7 +321,8 @@ def coupon_parts(parts: pd.DataFrame) -> str:
     return (
         f"Customers written to spent {words.number(ratio['revenue a customer'], digits=2)} times as much as those held "
         f"out: {words.number(ratio['P(buy)'], digits=2)} times as many bought, with "
-        f"{words.number(ratio['orders a buyer'], digits=2)} times the orders and {words.number(ratio['basket'], digits=2)} "
+        f"{words.number(ratio['orders a buyer'], digits=2)} times the orders and "
+        f"{words.number(ratio['basket'], digits=2)} "
         "times the basket. Only the first compares like with like; who buys at all was decided by the message."
     )
 
@@ -320,16 +333,19 @@ def coupon_use(use: Any, settings: Any) -> str:
     money = words.money_in(settings.currency)
     caused = words.interval(use.caused_low, use.caused_high, words.number)
     told = (
-        f"{words.count(use.used, 'customer')} written to used a coupon, {money(use.discount)} in all; the campaigns won "
+        f"{words.count(use.used, 'customer')} written to used a coupon, {money(use.discount)} in all; the campaigns "
+        "won "
         f"{words.number(use.caused)} buyers ({words.percent(settings.confidence, digits=0)} interval {caused})."
     )
     if use.to_regulars > 0:
         told += (
-            f" So at least {words.number(use.to_regulars)} coupons, and most likely {words.number(max(use.used - use.caused, 0))}, "
+            f" So at least {words.number(use.to_regulars)} coupons, and most likely "
+            f"{words.number(max(use.used - use.caused, 0))}, "
             "went to customers who would have bought anyway."
         )
     return (
-        f"{told} If all who buy anyway used one, it would cost {money(use.subsidy)} for the same gain: show the coupon to "
+        f"{told} If all who buy anyway used one, it would cost {money(use.subsidy)} for the same gain: show the "
+        "coupon to "
         "those who have been silent, not to everybody."
     )
 
@@ -341,7 +357,7 @@ def with_coupons(ratio: Any, settings: Any) -> str:
         return f"With coupons counted as cost the ratio has no bounds: {ratio.low.reason}."
     return (
         "Counting the coupons as cost as well, and revenue before them, each 1 spent brought "
-        f"{_interval(ratio.value, ratio.low, ratio.high, _plain, settings)} of incremental revenue."
+        f"{_interval(ratio.value, ratio.low, ratio.high, for_one, settings)} of incremental revenue."
     )
 
 
@@ -354,7 +370,8 @@ def pressure(by_stage: pd.DataFrame) -> str:
     return (
         f"In the last {words.days(month.window_days.iloc[0])} a customer got "
         f"{words.number(month.messages.sum() / month.customers.sum(), digits=2)} messages, over "
-        f"{words.days(year.window_days.iloc[0])} {words.number(year.messages.sum() / year.customers.sum(), digits=1)}; the most "
+        f"{words.days(year.window_days.iloc[0])} "
+        f"{words.number(year.messages.sum() / year.customers.sum(), digits=1)}; the most "
         f"go to the {top.stage}, {words.number(top.per_head, digits=1)} a head, and nobody got more than "
         f"{words.number(year.most.max())}."
     )
@@ -363,10 +380,14 @@ def pressure(by_stage: pd.DataFrame) -> str:
 @tells
 def messages(frame: pd.DataFrame) -> str:
     """Do more messages go with fewer purchases, or with more opt-outs?"""
-    told = "Nobody drew who gets many messages: the bars compare different customers, and say nothing of what one message more does."
+    told = (
+        "Nobody drew who gets many messages: the bars compare different customers, and say nothing of what one message "
+        "more does."
+    )
     if "opted_out" in frame:
         told += (
-            f" {words.count(int(frame.opted_out.sum()), 'customer')} have opted out; they get no messages from then on, and "
+            f" {words.count(int(frame.opted_out.sum()), 'customer')} have opted out; they get no messages from then "
+            "on, and "
             "stand under 0."
         )
     return told
@@ -411,5 +432,8 @@ def _interval(value: Any, low: Any, high: Any, form: words.Form, settings: Any) 
     return words.with_interval(value, low, high, form, confidence=settings.confidence)
 
 
-def _plain(value: Any) -> str:
+def for_one(value: Any) -> str:
+    """The R of 1:R: 31.46 -> "31.5"."""
+    if isinstance(value, NotComputable):
+        return value.reason
     return words.number(value, digits=0 if abs(float(value)) >= 100 else 1)

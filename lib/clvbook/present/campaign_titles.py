@@ -3,7 +3,6 @@
 in: the frame or result that is shown; out: text, or a plain label where it cannot be computed
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,19 +15,11 @@ from clvbook.present.sentences import level
 from clvbook.present.titles import otherwise
 
 _STATUS = {"pass": "good", "paid": "good", "fail": "bad", "did not pay": "bad", "not enough data": "unknown"}
-_NAMES = 4  # of campaigns in a cell
 
 
 def target(value: float) -> str:
     """30.0 -> "1:30"."""
     return f"1:{value:g}"
-
-
-def some_names(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
-    more = len(names) - _NAMES
-    shown = [words.name(name) for name in names[:_NAMES]]
-    return words.listing(shown) if more <= 0 else f"{', '.join(shown)} and {words.count(more, 'more', 'more')}"
 
 
 def status(verdict: Any) -> tuple[str, ...]:
@@ -46,22 +37,24 @@ def paid(brought: Any) -> tuple[str, ...]:
     return _STATUS[word], word
 
 
-def observed(seen: Any, form: words.Form, *, confidence: float) -> str:
-    """How sure an observed value is, and that it says nothing of causes."""
+def observed(seen: Any, form: words.Form, *, confidence: float) -> str | None:
+    """How sure an observed value is, and that it says nothing of causes; nothing where there is no value."""
+    if isinstance(seen, NotComputable):
+        return None
     return f"{level(seen.low, seen.high, form, confidence=confidence)}; whether or not because of it"
 
 
-def against_holdout(pooled: Any, form: words.Form, *, confidence: float) -> str:
+def against_holdout(pooled: Any, form: words.Form, *, confidence: float) -> str | None:
     """How sure an effect is, and what it was measured against."""
     if isinstance(pooled, NotComputable):
-        return "needs customers held out"
+        return None
     return f"{level(pooled.low, pooled.high, form, confidence=confidence)}, against those held out"
 
 
-def returned(brought: Any, what: str, form: words.Form, *, confidence: float) -> str:
+def returned(brought: Any, what: str, form: words.Form, *, confidence: float) -> str | None:
     """How sure the `what` (ratio, profit, revenue) of `returns.Returns` is."""
     if isinstance(getattr(brought, what), NotComputable):
-        return "needs customers held out" if isinstance(brought, NotComputable) else "needs cost and margin_rate"
+        return None
     ends = getattr(brought, f"{what}_low"), getattr(brought, f"{what}_high")
     return level(*ends, form, confidence=confidence)
 
@@ -81,7 +74,7 @@ def spans(frame: Any, what: str, form: words.Form) -> pd.DataFrame | NotComputab
         if isinstance(high, NotComputable)
         else f"up to {form(high)}"
         if isinstance(low, NotComputable)
-        else words.interval(low, high, form)
+        else words.interval(low, high, form).replace(" ", words.SPACE)
         for low, high in ends
     ]
     return frame.assign(**{f"{what}_span": told})
@@ -94,10 +87,10 @@ def reached(judged: Any) -> str | NotComputable:
     return f"{words.number(int((judged.ratio_verdict == 'pass').sum()))} of {words.number(len(judged))}"
 
 
-def not_reached(judged: Any) -> str:
+def not_reached(judged: Any) -> str | None:
     """And how many do not, or cannot be told."""
     if isinstance(judged, NotComputable):
-        return "needs sends and campaigns"
+        return None
     failed, unknown = (int((judged.ratio_verdict == word).sum()) for word in ("fail", "not enough data"))
     return (
         f"{words.number(failed)} surely {'does' if failed == 1 else 'do'} not, {words.number(unknown)} cannot be told"
@@ -116,7 +109,7 @@ def coupon_parts(parts: Any, currency: str) -> pd.DataFrame | NotComputable:
         "revenue a customer": ("sales a customer", money),
     }
     told = [(forms[part][0], *map(forms[part][1], pair)) for part, *pair in _columns(parts, "treated", "control")]
-    readings = {"causal": "changed by the message", "descriptive": "compares buyers, whom the message chose"}
+    readings = {"causal": "by the message", "descriptive": "of buyers only"}
     shown = pd.DataFrame(told, columns=["part", "treated", "control"])
     return shown.assign(ratio=parts.ratio, reading=parts.reading.map(readings))
 
@@ -164,7 +157,9 @@ def windows(frame: pd.DataFrame) -> str:
 def forest(pooled: Any) -> str:
     """pooled: `Book.pooled_conversion`."""
     if pooled.low > 0:
-        return f"Together the campaigns raised the share who buy by {points(pooled.delta)}; alone, few show it"
+        return (
+            f"Together the campaigns raised the share who buy by {points(pooled.delta).lstrip('+')}; alone, few show it"
+        )
     return "Not even all campaigns together show whether they made more customers buy"
 
 
