@@ -107,37 +107,6 @@ def test_advice_repeats_stops_and_tests():
     assert "Repeat for silent" in said.advice(found, WHY, SETTINGS)
 
 
-def test_the_luckiest_campaign_is_not_crowned():
-    table = pd.DataFrame({"p_holm": [0.7, 0.9, NotComputable("not enough data: 3 buyers")]}, dtype=object)
-    pooled = Some(delta=0.0044, low=0.002, high=0.007)
-    told = said.together(pooled, Some(p=0.23), table, SETTINGS)
-    assert "none of 2 campaigns" in told
-    assert "mostly lucky" in told
-    assert "differ by more than chance" in said.together(pooled, Some(p=0.001), table, SETTINGS)
-    assert "may be nothing at all" in said.together(Some(delta=0.001, low=-0.1, high=0.1), Some(p=0.5), table, SETTINGS)
-    assert said.together(WHY, Some(p=0.5), table, SETTINGS) == WHY
-
-
-def test_arms_that_failed_a_check_are_named():
-    table = pd.DataFrame(
-        {"name": ["A", "B"], "trustworthy": [True, False], "reasons": ["", "the arms' sizes are not those planned; x"]}
-    ).assign(method="none", narrower=0.0)
-    told = said.checks(table, SETTINGS)
-    assert "In 1 of 2" in told
-    assert "B (the arms' sizes are not those planned)" in told
-    assert "campaign_holdout is not set" in said.checks(table, SETTINGS.model_copy(update={"campaign_holdout": None}))
-    assert "narrows the interval" in said.checks(table.assign(method="CUPED", narrower=0.2), SETTINGS)
-
-
-@pytest.mark.parametrize(
-    ("finding", "told"),
-    [("stays", "purchases were won"), ("moved dates only", "only moved dates"), ("not enough data", "cannot be told")],
-)
-def test_each_finding_on_dates_has_its_sentence(finding, told):
-    days = pd.DataFrame({"day": [7, 90], "delta": [0.7, 2.6], "low": [0.2, 0.6], "high": [1.2, 4.6]})
-    assert told in said.lasts(Some(by_day=days, finding=finding), SETTINGS)
-
-
 def test_windows_and_overlap():
     frame = pd.DataFrame({"window_days": [7, 30], "revenue": [100.0, 340.0]})
     assert "3.4 times the revenue, in 4.3 times the days" in said.windows(frame, 7, SETTINGS)
@@ -155,21 +124,3 @@ def test_open_campaigns_are_named():
     rows = pd.DataFrame({"name": ["A"], "closes": [pd.Timestamp("2026-11-09")]})
     assert "A (until 9 November 2026)" in said.still_open(Some(open=rows))
     assert said.still_open(Some(open=rows.iloc[:0])) == ""
-
-
-def test_coupons_to_those_who_come_anyway_are_counted():
-    use = Some(
-        used=400, caused=180.0, caused_low=72.0, caused_high=288.0, to_regulars=112.0, discount=4e3, subsidy=3600.0
-    )
-    told = said.coupon_use(use, SETTINGS)
-    assert "at least 112 coupons, and most likely 220" in told
-    assert "at least" not in said.coupon_use(Some(**(vars(use) | {"to_regulars": 0.0})), SETTINGS)
-    assert "no bounds" in said.with_coupons(Some(low=NotComputable("unbounded"), value=1.0), SETTINGS)
-
-
-def test_next_time_says_what_one_campaign_cannot():
-    planned, months = Some(sentence="Holding out 936.", control=936), Some(months=9, sentence="After 9.")
-    few = NotComputable("not enough data: no holdout would settle it")
-    told = said.next_time(None, planned, few, months)
-    assert told == "Holding out 936. One campaign does not settle it: no holdout would settle it. After 9."
-    assert said.next_time(None, WHY, WHY, WHY) == WHY
