@@ -121,7 +121,7 @@ def json_types(name):
 
 
 JSON_TYPE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null"}
-JSON_TYPE |= {"list[str]": "array", "list[int]": "array"}
+JSON_TYPE |= {"list[str]": "array", "list[int]": "array", "list[float]": "array"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

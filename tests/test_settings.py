@@ -165,12 +165,15 @@ def test_a_file_with_every_parameter_comes_back_as_it_was(place):
         "shop": "demo", "orders": ["a.csv", "b*.csv"], "mapping": "online_retail", "title": "示例店",
         "orders_query": "SELECT * FROM o", "identity": ["email", "phone"], "month": "2026-09",
         "fake_words": ["刷单"], "price_floor": 1.0, "fake_customers_per_address": 5, "unidentified_limit": 0.2,
-        "data_through": date(2026, 10, 5), "timezone": "Europe/London", "currency": "GBP", "margin_rate": 0.4,
+        "order_items": "items.csv", "customers": ["c.csv"], "campaigns": "campaigns.csv", "sends": "sends.csv",
+        "send_log": "log.csv", "send_log_mapping": "own.yml", "costs": "costs.csv", "roi_target": 20.0,
+        "conversion_target": 0.01, "basket_range": [50.0, 80.0], "campaign_holdout": 0.2, "refund_days": 30,
+        "stage_bounds": [30, 60, 90], "history_complete": True, "act_within_days": 10, "holdout_share": 0.2,
+        "contact_cost": 0.1, "data_through": date(2026, 10, 5), "timezone": "Europe/London", "currency": "GBP",
+        "margin_rate": 0.4,
         "annual_discount_rate": 0.0, "horizon_days": 90, "backtest_days": 60, "confidence": 0.9, "resamples": 50,
         "seed": 7, "min_customers": 1, "min_repeat_customers": 2, "non_product": ["POST"], "engine": "duckdb",
         "engine_threads": 1, "engine_memory": "500MB", "cell_timeout_seconds": 10, "run_timeout_seconds": 20,
-        "order_items": "lines.csv", "customers": ["people.csv"], "stage_bounds": [10, 20, 400], "act_within_days": 9,
-        "history_complete": True, "holdout_share": 0.0, "contact_cost": 0.05,
     }  # fmt: skip
     assert set(everything) == set(Settings.model_fields)
     (place / "shop.yml").write_text(yaml.safe_dump(everything, allow_unicode=True), encoding="utf-8")
@@ -320,3 +323,9 @@ def test_a_list_looks_no_further_ahead_than_the_shortest_stage():
     with pytest.raises(BadParameters, match="act_within_days: 7: is not below the 6 days of the shortest stage"):
         make_settings(short)  # so it is where the default does not fit
     assert make_settings({**short, "act_within_days": 5}).act_within_days == 5
+
+
+@pytest.mark.parametrize("amounts", [[], [100.0], [200.0, 100.0], [0.0, 100.0], [1.0, 2.0, 3.0]])
+def test_a_basket_range_is_two_amounts_the_lower_first(amounts):
+    with pytest.raises(BadParameters, match="are not two amounts above 0, the lower first"):
+        make_settings({"shop": "demo", "orders": "a.csv", "basket_range": amounts})

@@ -82,6 +82,12 @@ def _within(days: int, given: ValidationInfo) -> int:
     return days
 
 
+def _basket_range(amounts: list[float]) -> list[float]:
+    if len(amounts) != 2 or not 0 < amounts[0] <= amounts[1]:
+        raise ValueError("are not two amounts above 0, the lower first, such as [100, 200]")
+    return amounts
+
+
 Month = Annotated[str, AfterValidator(_month)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -105,6 +111,21 @@ class Settings(BaseModel):
     )
     customers: str | list[str] | None = Field(
         None, description="file or files of customers, a canonical table; not set: nobody is known to have opted out"
+    )
+    campaigns: str | list[str] | None = Field(
+        None, description="file or files of campaigns, a canonical table; not set: no campaign is judged"
+    )
+    sends: str | list[str] | None = Field(
+        None, description="file or files of who was chosen for a campaign, and who of them was held out"
+    )
+    send_log: str | list[str] | None = Field(
+        None, description="file or files of the message platform's log: what was sent, when, did it arrive"
+    )
+    send_log_mapping: str = Field(
+        "yunpian", description="platform of the send log: a name in orders/table_mappings or a path"
+    )
+    costs: str | list[str] | None = Field(
+        None, description="file or files of costs, a canonical table; not set: campaigns cost what was planned"
     )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
@@ -157,6 +178,17 @@ class Settings(BaseModel):
     )
     contact_cost: float | None = Field(
         None, gt=0, description="cost of one message to one customer, in the currency; not set: pages ask for it"
+    )
+    roi_target: float = Field(30, gt=0, description="revenue that 1 of campaign cost has to bring: 30 is 1:30")
+    conversion_target: float = Field(0.003, gt=0, lt=1, description="share of those written to who have to buy")
+    basket_range: Annotated[list[float], AfterValidator(_basket_range)] = Field(
+        [100, 200], description="revenue a buyer, in the currency, for which roi_target was made: from, to"
+    )
+    campaign_holdout: float | None = Field(
+        None, gt=0, lt=1, description="share of a campaign that is to be held out; not set: arms' sizes are not checked"
+    )
+    refund_days: int = Field(
+        15, ge=0, le=365, description="days within which refunds come: revenue of younger orders may yet shrink"
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")

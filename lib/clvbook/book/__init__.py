@@ -12,8 +12,8 @@ import pandas as pd
 
 from clvbook.book import output
 from clvbook.book.init import Draft, draft
-from clvbook.book.lifecycle import LifecycleBook
 from clvbook.book.orders import open_engine
+from clvbook.book.plans import PlansBook
 from clvbook.errors import NotComputable
 from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
@@ -75,7 +75,7 @@ def account(found: Reconciliation, settings: Settings) -> str:
     return told + (f"\nNo customer pages: {found.no_buyer}." if found.no_buyer else "")
 
 
-class Book(LifecycleBook):
+class Book(PlansBook):
     """One shop, one month."""
 
     @property
@@ -93,6 +93,7 @@ class Book(LifecycleBook):
         self.with_flagged  # noqa: B018
         self.scores  # noqa: B018
         self.history  # noqa: B018
+        self.prepare_campaigns()
 
     def save_table(self, name: str, table: ibis.Table | pd.DataFrame) -> None:
         """Write a table into the run's tables/; outside a run nothing is written. See `output.save_table`."""

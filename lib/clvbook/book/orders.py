@@ -13,10 +13,10 @@ from ibis import _
 from clvbook import customers as people
 from clvbook.book import output
 from clvbook.book.cache import Cache, digest
+from clvbook.book.shop_tables import NEEDED_FOR, ShopTables, told
 from clvbook.engine import connect
 from clvbook.errors import InputRefused, NotComputable
 from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, load_mapping, quality
-from clvbook.orders.canonical import CanonicalTable, read_canonical
 from clvbook.orders.database import order_files
 from clvbook.orders.mapping import own_file
 from clvbook.settings import Settings, home, is_database, month_end, month_of
@@ -25,11 +25,6 @@ from clvbook.settings import Settings, home, is_database, month_end, month_of
 STRAY_DAYS = 92  # a newest order so long after the one before it is more often a wrong date than a quiet shop
 CLEANING = {"mapping", "identity", "data_through", "timezone", "currency", "non_product"}
 CLEANING |= {"fake_words", "price_floor", "fake_customers_per_address"}
-# Canonical tables that a shop may bring beside its orders, and what is missing from the pages without them
-SHOP_TABLES = {
-    "order_items": "lists that name what a customer bought last",
-    "customers": "who opted out of messages",
-}
 
 
 def open_engine(settings: Settings) -> ibis.BaseBackend:
@@ -60,11 +55,11 @@ class OrdersBook:
         }
         self._shelf = Cache(self.con, settings.shop, content)
         self.settings = settings
-        self._tables: dict[str, CanonicalTable] = {}
-        self.files_of = {name: settings.files(name) for name in SHOP_TABLES if getattr(settings, name) is not None}
+        self._shop_tables = ShopTables(self.con, settings)
+        self.files_of = self._shop_tables.files
         self.inputs += [
             {"path": _shown(path, str(path)), "sha256": digest(path), "bytes": path.stat().st_size}
-            for path in sorted({path for paths in self.files_of.values() for path in paths})
+            for path in self._shop_tables.paths
         ]
         read = self.reconciliation
         if not read.orders_kept:
@@ -154,28 +149,18 @@ class OrdersBook:
         return cleaned
 
     def shop_table(self, name: str) -> ibis.Table | NotComputable:
-        """A table that the shop brings beside its orders (`SHOP_TABLES`), as read; or how to bring it."""
-        if name not in self.files_of:
-            return NotComputable(f"{name} is not set; data/README.md says which export gives {SHOP_TABLES[name]}")
-        return self._shop_shelf(name).table("rows", lambda: self._read(name).table)
+        """A table that the shop brings beside its orders, as read; see `shop_tables.ShopTables`."""
+        return self._shop_tables.table(name)
 
     @cached_property
     def shop_tables(self) -> pd.DataFrame:
         """What became of the rows of the shop's other tables: table, rows, used, set_aside, reasons (in words)."""
-        accounts = {
-            name: self._shop_shelf(name).json("account", lambda name=name: vars(self._read(name).account))
-            for name in self.files_of
-        }
-        rows = [
-            (name, one["rows_read"], one["rows_used"], sum(one["set_aside"].values()), told(one["set_aside"]))
-            for name, one in accounts.items()
-        ]
-        return pd.DataFrame(rows, columns=["table", "rows", "used", "set_aside", "reasons"])
+        return self._shop_tables.accounts
 
     @property
     def missing_tables(self) -> dict[str, str]:
         """The tables that the shop does not bring, and what they would give."""
-        return {name: gives for name, gives in SHOP_TABLES.items() if name not in self.files_of}
+        return {name: gives for name, gives in NEEDED_FOR.items() if name not in self.files_of}
 
     def save_shop_set_aside(self) -> None:
         """Write the rows set aside of each of the shop's tables into the run's tables/; none where all are used."""
@@ -185,17 +170,7 @@ class OrdersBook:
 
     def shop_set_aside(self, name: str) -> ibis.Table:
         """The rows of a shop's table that were set aside: reason, source_file, line, cells."""
-        return self._shop_shelf(name).table("set_aside", lambda: self._read(name).set_aside)
-
-    def _read(self, name: str) -> CanonicalTable:
-        if name not in self._tables:
-            read = read_canonical(self.con, self.files_of[name], name, timezone=self.settings.timezone)
-            self._tables[name] = read
-        return self._tables[name]
-
-    def _shop_shelf(self, name: str) -> Cache:
-        content = {"table": name, "inputs": [digest(path) for path in self.files_of[name]]}
-        return Cache(self.con, self.settings.shop, {**content, "timezone": self.settings.timezone})
+        return self._shop_tables.set_aside(name)
 
     @cached_property
     def orders(self) -> ibis.Table:
@@ -286,11 +261,6 @@ class OrdersBook:
     @cached_property
     def _month_shelf(self) -> Cache:
         return Cache(self.con, self.settings.shop, {"orders": self._shelf.folder.name, "month": self.month})
-
-
-def told(counts: dict[str, int]) -> str:
-    """Counts by reason, in words."""
-    return ", ".join(f"{rows:,} {reason}" for reason, rows in counts.items()) or "none"
 
 
 def _shown(path: Path, named: str) -> str:

@@ -109,13 +109,14 @@ class EndMark:
 def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame | NotComputable, name: str) -> None:
     """Write `table` as CSV and Parquet into the run's tables; outside a run, or where there is none, nothing.
 
+    A figure of a pandas frame that could not be computed is empty, and a last column `not_computable` says why.
     In the CSV a text that a spreadsheet would run as a formula gets an apostrophe before it, and the file begins with
     the mark by which Excel knows UTF-8. The Parquet file holds the values as they are.
     """
     if FOLDER not in os.environ or isinstance(table, NotComputable):
         return
     if isinstance(table, pd.DataFrame):
-        table = ibis.memtable(_without_reasons(table))
+        table = ibis.memtable(_with_reasons(table))
     folder = Path(os.environ[FOLDER])
     con.to_parquet(table, folder / f"{name}.parquet")
     texts = [column for column, kind in table.schema().items() if kind.is_string()]
@@ -128,10 +129,20 @@ def save_table(con: ibis.BaseBackend, table: ibis.Table | pd.DataFrame | NotComp
     plain.unlink()
 
 
-def _without_reasons(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with an empty cell where a figure is not computable: a file has columns of one type."""
-    plain = frame.copy()
-    for name in [name for name in frame if frame[name].dtype == "O"]:
-        column = frame[name].map(lambda cell: None if isinstance(cell, NotComputable) else cell).infer_objects()
-        plain[name] = column.astype("float64") if column.isna().all() else column
-    return plain
+def _with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with each column of one type, and in `not_computable` the reasons of the cells that have become empty."""
+    missing = frame.map(lambda value: isinstance(value, NotComputable))
+    typed = frame.mask(missing, None).infer_objects()
+    if not missing.to_numpy().any():
+        return typed
+    reasons = [
+        "; ".join(f"{name}: {row[name]}" for name in frame.columns[is_missing])
+        for (_, row), is_missing in zip(frame.iterrows(), missing.to_numpy(), strict=True)
+    ]
+    numbers = [name for name in frame.columns[missing.any()] if pd.api.types.is_object_dtype(typed[name])]
+    typed = typed.assign(**{name: pd.to_numeric(typed[name]) for name in numbers if _numeric(typed[name])})
+    return typed.assign(not_computable=reasons)
+
+
+def _numeric(column: pd.Series) -> bool:
+    return all(isinstance(value, int | float) for value in column.dropna())

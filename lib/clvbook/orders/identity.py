@@ -81,6 +81,11 @@ def fingerprint(mapping: Mapping, settings: Settings) -> str | None:
     """A mark of the salt, where identities are hashed with it; the salt cannot be told from it."""
     if not set(wanted(mapping, settings)) & set(PERSONAL):
         return None
+    return salt_mark()
+
+
+def salt_mark() -> str:
+    """A mark of the salt, from which the salt cannot be told."""
     return hashlib.sha256(f"cache {salt()}".encode()).hexdigest()
 
 

@@ -1,0 +1,119 @@
+"""effects.py: on the demo shop, whose truth is known, effects hold the truth and agree with plain pandas."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from clvbook.book import open_book
+from clvbook.book.effects import OTHER
+from clvbook.errors import NotComputable
+from clvbook.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo shop's book; its cache lies in a folder of its own."""
+    home = tmp_path_factory.mktemp("demo")
+    (home / "data").symlink_to(ROOT / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLVBOOK_HOME", str(home))
+        book = open_book(load_settings(ROOT / "params" / "demo.yml"))
+        book.prepare_campaigns()
+        yield book
+
+
+@pytest.fixture(autouse=True)
+def cache_beside_the_shop(demo, monkeypatch):
+    monkeypatch.setenv("CLVBOOK_HOME", str(demo._campaign_shelf.folder.parents[2]))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    known = json.loads((ROOT / "data" / "demo" / "truth.json").read_text(encoding="utf-8"))
+    return {campaign["campaign_id"]: campaign for campaign in known["campaigns"]}
+
+
+def lift(stages):
+    """The share of those assigned whom a message caused to buy: the lift of those whom it reached."""
+    return sum(one["lift"] * one["delivered"] for one in stages) / sum(one["treated"] for one in stages)
+
+
+def test_the_true_effects_are_inside_the_intervals_at_the_stated_rate(demo, truth):
+    found = demo.forest.set_index("campaign_id")
+    true = pd.Series({name: lift(truth[name]["stages"].values()) for name in found.index})
+    inside = (found.low <= true) & (true <= found.high)
+    # 24 intervals at 95 %: 23 expected; fewer than 21 has a chance of 2 % (binomial)
+    assert len(inside) == 24
+    assert inside.sum() >= 21
+    money = demo.incremental.set_index("campaign_id")
+    caused = pd.Series({name: truth[name]["caused_net"] for name in money.index})
+    held = (money.incremental_revenue_low <= caused) & (caused <= money.incremental_revenue_high)
+    assert held.sum() >= 21
+
+
+def test_all_campaigns_together_hold_the_truth(demo, truth):
+    weights = demo.forest.treated * demo.forest.control / (demo.forest.treated + demo.forest.control)
+    true = np.average([lift(truth[name]["stages"].values()) for name in demo.forest.campaign_id], weights=weights)
+    assert demo.pooled_conversion.low < true < demo.pooled_conversion.high
+    total = sum(truth[name]["caused_net"] for name in demo.trusted)
+    assert demo.programme_returns.revenue_low < total < demo.programme_returns.revenue_high
+    assert demo.programme_returns.cost == pytest.approx(demo.programme_cost)
+    assert abs(demo.draws) < 0.02  # each campaign draws anew
+
+
+def test_the_arms_are_those_of_the_files(demo):
+    sends = demo.sends.to_pandas()
+    for campaign in ("SMS-2024-12", "SMS-2026-06"):
+        effect, mine = demo.effects[campaign], sends[sends.campaign_id == campaign]
+        assert (effect.treated.n, effect.control.n) == tuple(mine.arm.value_counts()[["treated", "holdout"]])
+        orders = demo.orders.to_pandas()
+        opened = mine.sent_at.min()
+        window = orders[(orders.paid_at >= opened) & (orders.paid_at < opened + pd.Timedelta(days=7))]
+        for arm, sums in (("treated", effect.treated), ("holdout", effect.control)):
+            bought = window[window.customer_id.isin(mine.customer_id[mine.arm == arm])]
+            assert sums.buyers == bought.customer_id.nunique()
+            assert sums.revenue == pytest.approx(bought.net.astype(float).sum())
+
+
+def test_segments_are_everybody_once(demo):
+    segments = demo.segments
+    everyone = demo.pooled_conversion.treated
+    for dimension, group in segments.groupby("dimension"):
+        assert group.treated.sum() <= everyone, dimension
+        assert group.treated.sum() >= 0.98 * everyone, dimension  # cells without a customer in an arm are left out
+    assert OTHER in set(segments.segment[segments.dimension == "province"])
+    assert "channel" not in set(segments.dimension)  # all by SMS: nothing to compare
+    stage = segments[segments.dimension == "lifecycle stage"]
+    assert list(stage.segment) == ["active", "silent", "sleeping", "lost"]
+    assert set(stage.verdict) == {"differ"}  # and so they do: data/demo/truth.json, lift by stage
+
+
+def test_a_chart_of_the_newest_is_not_one_of_the_luckiest(demo):
+    newest = sorted(demo.schedule.campaign_id)[-12:]
+    assert sorted(demo.newest_forest.campaign_id) == newest
+
+
+def test_holm_is_over_all_campaigns_that_were_tested(demo):
+    table = demo.incremental.set_index("campaign_id")
+    tested = [name for name in table.index if not isinstance(table.p_holm[name], NotComputable)]
+    smallest = min(tested, key=lambda name: table.conversion_p[name])
+    assert table.p_holm[smallest] == pytest.approx(min(1.0, len(tested) * table.conversion_p[smallest]))
+    assert set(table.verdict) <= {"paid", "did not pay", "not enough data"}
+
+
+def test_a_planted_fault_in_the_arms_is_greyed_out(demo):
+    everybody = demo.settings.model_copy(update={"campaign_holdout": 0.3})  # a third of them got lost
+    found = open_book(everybody)
+    assert not any(effect.trustworthy for effect in found.effects.values())
+    assert str(found.pooled_conversion) == "no campaign has two arms that can be compared"
+    assert set(found.incremental.verdict) == {"not enough data"}
+
+
+def test_the_demo_has_campaigns_that_pass_that_fail_and_that_cannot_be_judged(demo):
+    assert set(demo.judged.ratio_verdict) == {"pass", "fail", "not enough data"}
+    assert (demo.judged.next_step.str.len() > 20).all()
