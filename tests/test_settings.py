@@ -168,6 +168,8 @@ def test_a_file_with_every_parameter_comes_back_as_it_was(place):
         "order_items": "items.csv", "customers": ["c.csv"], "campaigns": "campaigns.csv", "sends": "sends.csv",
         "send_log": "log.csv", "send_log_mapping": "own.yml", "costs": "costs.csv", "roi_target": 20.0,
         "conversion_target": 0.01, "basket_range": [50.0, 80.0], "campaign_holdout": 0.2, "refund_days": 30,
+        "churn_survey": "survey.csv", "retention_budget": 500.0, "retention_save_rate": 0.02,
+        "retention_incentive": 2.0, "retention_ceiling": 0.2, "retention_max_messages": 4,
         "stage_bounds": [30, 60, 90], "history_complete": True, "act_within_days": 10, "holdout_share": 0.2,
         "contact_cost": 0.1, "data_through": date(2026, 10, 5), "timezone": "Europe/London", "currency": "GBP",
         "margin_rate": 0.4,

@@ -13,7 +13,7 @@ import pandas as pd
 from clvbook.book import output
 from clvbook.book.init import Draft, draft
 from clvbook.book.orders import open_engine
-from clvbook.book.plans import PlansBook
+from clvbook.book.outlook import OutlookBook
 from clvbook.errors import NotComputable
 from clvbook.orders import Reconciliation, clean_orders, quality
 from clvbook.settings import Settings, make_settings
@@ -75,7 +75,7 @@ def account(found: Reconciliation, settings: Settings) -> str:
     return told + (f"\nNo customer pages: {found.no_buyer}." if found.no_buyer else "")
 
 
-class Book(PlansBook):
+class Book(OutlookBook):
     """One shop, one month."""
 
     @property
@@ -94,6 +94,7 @@ class Book(PlansBook):
         self.scores  # noqa: B018
         self.history  # noqa: B018
         self.prepare_campaigns()
+        self.prepare_retention()
 
     def save_table(self, name: str, table: ibis.Table | pd.DataFrame) -> None:
         """Write a table into the run's tables/; outside a run nothing is written. See `output.save_table`."""

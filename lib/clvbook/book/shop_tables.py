@@ -1,4 +1,4 @@
-"""The tables that a shop brings beside its orders: order lines, customers, campaigns, sends, costs.
+"""The tables that a shop brings beside its orders: order lines, customers, campaigns, sends, costs, why they left.
 
 in:  settings that name their files; out: `ShopTables`: each as an Ibis table, and what became of its rows
 """
@@ -23,6 +23,7 @@ NEEDED_FOR = {
     "campaigns": "what each campaign was, when it began and what it cost",
     "sends": "who was written to, when, and who was held out",
     "costs": "what was spent",
+    "churn_survey": "why customers left",
 }
 
 

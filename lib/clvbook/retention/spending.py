@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from clvbook.errors import NotComputable
 from clvbook.retention.save_rates import Assumed, Holdout, Range
@@ -176,6 +177,30 @@ def outlook(
     net = customers * gain - fixed
     low, high = np.quantile(net, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Outlook(float(net.mean()), float(low), float(high), float((net > 0).mean()), confidence)
+
+
+def list_outlook(
+    groups: pd.DataFrame,
+    *,
+    value: Range,
+    together: bool = False,
+    draws: int = 20_000,
+    confidence: float = 0.95,
+    seed: int,
+) -> Outlook:
+    """How sure the net profit of a list is, its save rates and the level of all values drawn independently.
+
+    groups: value (sum over the listed customers), cost (in all), save_rate, low, high; one row a group with a save rate
+    of its own, whose interval is at `confidence`. value: a factor of all values. together: the save rates rest on one
+    assumption, and are too high or too low all at once.
+    """
+    generator = np.random.default_rng(seed)
+    z = generator.standard_normal((draws, 1 if together else len(groups))) / norm.ppf((1 + confidence) / 2)
+    rate, low, high = (groups[name].to_numpy(dtype=float) for name in ("save_rate", "low", "high"))
+    kept = rate + z * np.where(z < 0, rate - low, high - rate)
+    net = value.draws(draws, generator) * (kept @ groups.value.to_numpy(dtype=float)) - groups.cost.sum()
+    ends = np.quantile(net, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Outlook(float(net.mean()), *map(float, ends), float((net > 0).mean()), confidence)
 
 
 def tornado(result: Callable[..., float], assumptions: Mapping[str, Range]) -> pd.DataFrame | NotComputable:

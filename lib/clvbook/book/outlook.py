@@ -1,0 +1,156 @@
+"""The part of the book about how sure it is that keeping customers pays, and what other assumptions would give.
+
+in:  a `SpendingBook`; out: `OutlookBook`, which adds small pandas frames and frozen results
+"""
+
+from __future__ import annotations  # the book's attributes are called as the modules that make them
+
+from functools import cached_property
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from clvbook.book.cache import Cache
+from clvbook.book.spending import NOT_SURE, SpendingBook
+from clvbook.book.value import _with
+from clvbook.errors import NotComputable
+from clvbook.retention import allocation, alternatives, costs, save_rates, simulated, spending
+
+SCENARIOS = {"as expected": {}, "half the save rates": {"save_rate": 0.5}, "contacts at twice the cost": {"cost": 2.0}}
+
+
+class OutlookBook(SpendingBook):
+    """How sure is it, and what if it is otherwise?"""
+
+    # ---- how sure
+
+    @cached_property
+    def value_range(self) -> save_rates.Range:
+        """How far off the values may be, as a factor: the models' interval, or what the back-test missed by if more."""
+        worth, missed = self.residual_value, self.backtest.revenue_error
+        low, high = NOT_SURE
+        if not isinstance(worth.low, NotComputable) and not isinstance(worth.expected, NotComputable):
+            low, high = worth.low / worth.expected, worth.high / worth.expected
+        if not isinstance(missed, NotComputable):
+            low, high = min(low, 1 - min(abs(missed), 1)), max(high, 1 + abs(missed))
+        return save_rates.Range(1.0, min(low, 1.0), max(high, 1.0), self.settings.confidence)
+
+    @cached_property
+    def outlook(self) -> spending.Outlook | NotComputable:
+        """How sure the net profit of the list is; see `spending.list_outlook`."""
+        how = {"value": self.value_range, "together": self.assumed, "seed": self.settings.seed, **self._level}
+        return _with(self._spread, lambda groups: spending.list_outlook(groups, **how))
+
+    @cached_property
+    def _spread(self) -> pd.DataFrame | NotComputable:
+        """`listed` with the interval about the save rate that is planned with, as wide as the measured one."""
+
+        def move(table: pd.DataFrame) -> pd.DataFrame:
+            if self.assumed:
+                return table
+            off = table.save_rate.astype(float) - table.measured.astype(float)
+            return table.assign(low=table.low + off.clip(lower=0), high=table.high + off.clip(upper=0)).assign(
+                low=lambda t: np.minimum(t.low, t.save_rate), high=lambda t: np.maximum(t.high, t.save_rate)
+            )
+
+        return _with(self.listed, move)
+
+    @cached_property
+    def tornado(self) -> pd.DataFrame | NotComputable:
+        """What the net profit of the list hangs on, each moved alone, as factors; see `spending.tornado`."""
+
+        def move(groups: pd.DataFrame) -> pd.DataFrame | NotComputable:
+            saved, spent = float((groups.save_rate * groups.value).sum()), float(groups.cost.sum())
+            if saved <= 0:
+                return NotComputable("nothing is saved")
+            ends = []
+            for side in ("low", "high"):
+                away = (groups[side] - groups.save_rate) * groups.value
+                far = abs(away.sum()) if self.assumed else float(np.sqrt((away**2).sum()))
+                ends.append(1 + (far if side == "high" else -far) / saved)
+            known = {
+                "save_rate": save_rates.Range(1.0, *ends),
+                "value": self.value_range,
+                "cost": save_rates.Range(1.0, 0.75, 1.25),
+            }
+
+            def net(*, save_rate: float, value: float, cost: float) -> float:
+                return save_rate * value * saved - cost * spent
+
+            return spending.tornado(net, known)
+
+        return _with(self._spread, move)
+
+    # ---- beside it
+
+    @cached_property
+    def rules(self) -> pd.DataFrame | NotComputable:
+        """The list beside lists by rules of thumb with the same money; see `alternatives.compare_rules`."""
+
+        def compare(found: allocation.Allocation) -> pd.DataFrame | NotComputable:
+            if not found.spent:
+                return NotComputable("nothing is to be spent: there is nothing to compare")
+            return alternatives.compare_rules(
+                self.candidates, self.offers, budget=found.spent, seed=self.settings.seed, **self._cap
+            )
+
+        return _with(self.allocation, compare)
+
+    @property
+    def _scale(self) -> float:
+        """The budget that scenarios are multiples of."""
+        budget = self.settings.retention_budget
+        return self.allocation.frontier.worth_spending if budget is None else budget
+
+    @cached_property
+    def scenarios(self) -> pd.DataFrame | NotComputable:
+        """The list under other assumptions; see `alternatives.scenarios`."""
+        return _with(
+            self.allocation,
+            lambda found: alternatives.scenarios(
+                self.candidates, self.offers, budget=self._scale, cases=SCENARIOS, **self._cap
+            ),
+        )
+
+    def what_if(
+        self, *, save_rate: float = 1.0, value: float = 1.0, cost: float = 1.0, budget: float = 1.0
+    ) -> allocation.Allocation | NotComputable:
+        """The allocation with all save rates, values, costs and the budget multiplied; see `alternatives.what_if`."""
+        return _with(
+            self.allocation,
+            lambda found: alternatives.what_if(
+                self.candidates,
+                self.offers,
+                budget=budget * self._scale,
+                save_rate=save_rate,
+                value=value,
+                cost=cost,
+                **self._cap,
+            ),
+        )
+
+    @cached_property
+    def margins(self) -> pd.DataFrame | NotComputable:
+        """The next new customer beside the next kept one; see `costs.at_the_margin`."""
+
+        def compare(listed: pd.DataFrame) -> pd.DataFrame:
+            each = listed.cost / listed.saved
+            last, s = listed.loc[each.idxmax()], self.settings
+            new = self.new_customer.revenue + self.base.first_amount
+            return costs.at_the_margin(
+                acquisition=self.acquisition.marginal,
+                new_value=new if isinstance(new, NotComputable) else s.margin_rate * float(new),
+                retention=float(each.max()),
+                kept_value=last.value / last.customers,
+            )
+
+        return _with(self.listed, compare)
+
+    @cached_property
+    def method_check(self) -> pd.DataFrame:
+        """What the method earns in simulated shops; see `simulated.method_check`."""
+        shelf = Cache(self.con, self.settings.shop, {"method_check": "simulated shops"})
+        return shelf.table(
+            "method_check", lambda: ibis.memtable(simulated.method_check(self.con, shops=range(5)))
+        ).to_pandas()
