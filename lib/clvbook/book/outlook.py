@@ -10,6 +10,7 @@ from functools import cached_property
 import ibis
 import numpy as np
 import pandas as pd
+from ibis import _
 
 from clvbook.book.cache import Cache
 from clvbook.book.spending import NOT_SURE, SpendingBook
@@ -17,11 +18,24 @@ from clvbook.book.value import _with
 from clvbook.errors import NotComputable
 from clvbook.retention import allocation, alternatives, costs, save_rates, simulated, spending
 
+SHOPS = 5  # simulated, to check the method
 SCENARIOS = {"as expected": {}, "half the save rates": {"save_rate": 0.5}, "contacts at twice the cost": {"cost": 2.0}}
 
 
 class OutlookBook(SpendingBook):
     """How sure is it, and what if it is otherwise?"""
+
+    @property
+    def retention_lacks(self) -> list[str]:
+        """What the page is without: names of parameters, and "cost" where no contact has a price."""
+        lacks = {
+            "margin_rate": self.settings.margin_rate is None,
+            "sends": not self.assumed and isinstance(self.save_rates, NotComputable),
+            "cost": isinstance(self.message_cost, NotComputable),
+            "costs": isinstance(self.shop_table("costs"), NotComputable),
+            "churn_survey": isinstance(self.shop_table("churn_survey"), NotComputable),
+        }
+        return [name for name, missing in lacks.items() if missing]
 
     # ---- how sure
 
@@ -129,6 +143,19 @@ class OutlookBook(SpendingBook):
                 **self._cap,
             ),
         )
+
+    @property
+    def retention_checks(self) -> dict[str, tuple[bool, str]]:
+        """What must hold whatever the data: the list stays within the budget, and nobody on it is expected to lose."""
+        if isinstance(self.allocation, NotComputable):
+            return {}
+        found, most = self.allocation, self.settings.retention_budget
+        told = f"{found.spent:,.2f} spent" + ("" if most is None else f" of {most:,.2f}")
+        losing = found.contacts.filter(_.net < 0).count().to_pyarrow().as_py()
+        return {
+            "within_the_budget": (most is None or found.spent <= most + 0.01, told),
+            "nobody_is_funded_at_a_loss": (losing == 0, f"{losing:,} customers expected to cost more than they bring"),
+        }
 
     @cached_property
     def margins(self) -> pd.DataFrame | NotComputable:

@@ -215,15 +215,16 @@ class SpendingBook(RetentionBook):
     @cached_property
     def retention_list(self) -> ibis.Table | NotComputable:
         """The list to act on: rank, customer_id, stage, offer, value, save_rate, cost, net."""
+        return _with(self.allocation, self._named)
+
+    def _named(self, found: allocation.Allocation) -> ibis.Table:
         names = ibis.cases(*((_.segment == n, name) for n, name in enumerate(STAGES)), else_=None)
-        return _with(
-            self.allocation,
-            lambda found: (
-                found.contacts.mutate(stage=names)
-                .select("rank", "customer_id", "stage", "offer", "value", "save_rate", "cost", "net")
-                .order_by("rank")
-            ),
-        )
+        columns = ["rank", "customer_id", "stage", "offer", "value", "save_rate", "cost", "net"]
+        return found.contacts.mutate(stage=names).select(*columns).order_by("rank")
+
+    def first_of(self, found: allocation.Allocation | NotComputable) -> pd.DataFrame | NotComputable:
+        """The first ten of a list."""
+        return _with(found, lambda found: self._named(found).limit(10).to_pandas())
 
     def save_retention_list(self) -> None:
         """Write the list into the run's tables/."""
@@ -233,7 +234,7 @@ class SpendingBook(RetentionBook):
     @cached_property
     def top_of_list(self) -> pd.DataFrame | NotComputable:
         """The first ten of the list."""
-        return _with(self.retention_list, lambda table: table.limit(10).to_pandas())
+        return self.first_of(self.allocation)
 
     @cached_property
     def listed(self) -> pd.DataFrame | NotComputable:
@@ -274,8 +275,8 @@ class SpendingBook(RetentionBook):
 
     @cached_property
     def break_even(self) -> pd.DataFrame | NotComputable:
-        """What a contact may cost at most, by stage and value band (thirds of all customers): stage, band, customers,
-        value (mean), save_rate, cost_each, break_even, cost, recoverable, net, spend.
+        """What a contact may cost at most, by stage and value band (thirds of all customers): group, stage, band,
+        customers, value (mean), save_rate, cost_a_head, break_even, cost, recoverable, net, spend.
         """
 
         def rows(offers: pd.DataFrame) -> pd.DataFrame | NotComputable:
@@ -287,11 +288,11 @@ class SpendingBook(RetentionBook):
                 customers=_.count(), value=_.value.cast("decimal(38,9)").sum().cast("float64")
             )
             table = counted.to_pandas().sort_values(["segment", "band"])
-            paid = offers.assign(cost_each=offers.cost + offers.kept_treated * offers.incentive)
-            table = table.merge(paid[["segment", "save_rate", "cost_each"]], on="segment")
-            table = table.assign(value=table.value / table.customers, cost=table.customers * table.cost_each)
+            paid = offers.assign(cost_a_head=offers.cost + offers.kept_treated * offers.incentive)
+            table = table.merge(paid[["segment", "save_rate", "cost_a_head"]], on="segment")
+            table = table.assign(value=table.value / table.customers, cost=table.customers * table.cost_a_head)
             table = in_words(table).assign(band=table.band.map(dict(enumerate(BANDS))))
-            return spending.decisions(table)
+            return spending.decisions(table.assign(group=table.stage + ", " + table.band + " value"))
 
         return _with(self.offers, rows)
 
@@ -305,7 +306,7 @@ class SpendingBook(RetentionBook):
             made = []
             for stage, part in table.groupby("stage", sort=False):
                 value = float(np.average(part.value, weights=part.customers))
-                today, kept = float(part.cost_each.iloc[0]), float(part.save_rate.iloc[0])
+                today, kept = float(part.cost_a_head.iloc[0]), float(part.save_rate.iloc[0])
                 row = {"stage": stage, "value": value, "today": today, "kept_today": kept}
                 best = self._optimum(today, kept, value)
                 made.append(row | {name: getattr(best, name) for name in ("spend", "retention", "net")})
