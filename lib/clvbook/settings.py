@@ -128,7 +128,7 @@ class Settings(BaseModel):
         None, description="file or files of costs, a canonical table; not set: campaigns cost what was planned"
     )
     churn_survey: str | list[str] | None = Field(
-        None, description="file or files of customers asked why they left, a canonical table; not set: no reasons"
+        None, description="file or files of customers asked why they left; not set: no reasons"
     )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
@@ -194,19 +194,19 @@ class Settings(BaseModel):
         15, ge=0, le=365, description="days within which refunds come: revenue of younger orders may yet shrink"
     )
     retention_budget: float | None = Field(
-        None, ge=0, description="most that keeping customers may cost a month, in the currency; not set: no limit"
+        None, ge=0, description="most to spend on keeping customers, in the currency; not set: no limit"
     )
     retention_save_rate: float | None = Field(
         None, ge=0, le=1, description="share kept because of a contact; not set: what campaigns' holdouts say"
     )
     retention_incentive: float | None = Field(
-        None, ge=0, description="given to each customer who stays, in the currency; not set: what coupons gave"
+        None, ge=0, description="given to whoever stays, in the currency; not set: what coupons gave"
     )
     retention_ceiling: float = Field(
         0.10, gt=0, le=1, description="share of customers that no spending, however high, keeps more than: a judgement"
     )
     retention_max_messages: int | None = Field(
-        3, ge=1, description="messages in the last 90 days from which on a customer gets no other; null: no limit"
+        3, ge=1, description="messages in 90 days, from which on a customer gets none; null: no limit"
     )
     engine: str = Field("duckdb", pattern="^duckdb$", description="what computes tables: duckdb")
     engine_threads: int | None = Field(None, ge=1, le=256, description="threads of the engine; default: all cores")

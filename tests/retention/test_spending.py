@@ -10,7 +10,7 @@ from scipy.stats import norm
 from clvbook.errors import NotComputable
 from clvbook.retention.response import Response, optimal_spend
 from clvbook.retention.save_rates import Assumed, Holdout, Range
-from clvbook.retention.spending import decide, decisions, gain_a_head, offer_profit, outlook, tornado
+from clvbook.retention.spending import decide, decisions, gain_a_head, list_outlook, offer_profit, outlook, tornado
 
 
 def test_spend_while_the_cost_is_below_the_profit_it_saves():
@@ -131,3 +131,19 @@ def test_the_tornado_begins_with_what_matters_most():
     assert "no value" in str(
         tornado(lambda value: decide(customers=1, save_rate=1, value=None, cost=1), {"value": Range(1, 0, 2)})
     )
+
+
+def test_a_lists_outlook_against_its_normal_approximation():
+    groups = pd.DataFrame(
+        {"value": [1000.0, 5000.0], "cost": [10.0, 40.0], "save_rate": [0.05, 0.02], "low": [0.03, 0.01]}
+    ).assign(high=[0.07, 0.03])
+    exact = Range(1.0, 1.0, 1.0)
+    apart = list_outlook(groups, value=exact, seed=1)
+    half = np.hypot(1000 * 0.02, 5000 * 0.01)  # of independent save rates
+    assert apart.net == pytest.approx(150 - 50, rel=0.01)
+    assert (apart.low, apart.high) == pytest.approx((100 - half, 100 + half), abs=2)
+    together = list_outlook(groups, value=exact, together=True, seed=1)
+    assert (together.low, together.high) == pytest.approx((100 - 70, 100 + 70), abs=2)
+    assert together.p_positive < apart.p_positive
+    wider = list_outlook(groups, value=Range(1.0, 0.5, 1.5), seed=1)
+    assert wider.low < apart.low < apart.high < wider.high

@@ -151,7 +151,15 @@ class RetentionBook(PlansBook):
             return NotComputable(self._nobody)
         items = self.shop_table("order_items")
         items = None if isinstance(items, NotComputable) else items
-        return proxies.proxies(self.orders, items, as_of=self.as_of, lost_after_days=self.lost_after, **self._level)
+        orders, unknown = self.orders, self.reconciliation.no_refunds
+        if not orders.coupon_id.count().to_pyarrow().as_py():
+            orders = orders.drop("coupon_id")  # an export without coupons is not one with none
+        table = proxies.proxies(orders, items, as_of=self.as_of, lost_after_days=self.lost_after, **self._level)
+        if isinstance(table, NotComputable) or not unknown:
+            return table
+        figures = [name for name in table.columns if name not in ("proxy", "points_to", "meaning")]
+        table.loc[table.proxy == "refund", figures] = NotComputable("refunds are not in this export")
+        return table
 
     # ---- what keeping costs
 

@@ -28,6 +28,7 @@ OFFER = "message"
 LATELY = 90  # days over which messages are counted
 NOT_SURE = (0.5, 1.5)  # how far off an assumption may be, as a factor
 BANDS = ("low", "middle", "high")
+NO_RATE = NotComputable("no save rate is known: bring sends with a holdout, or set retention_save_rate")
 NO_COST = NotComputable("no cost of a message is known: set contact_cost, or bring campaigns with cost_per_unit")
 
 
@@ -73,9 +74,10 @@ class SpendingBook(RetentionBook):
     @cached_property
     def _kept_sums(self) -> pd.DataFrame | NotComputable:
         """Sums by campaign, arm and stage over the days of the first stage; see `outcomes.Outcomes`."""
-        for lacking in (self.held_out, self.pooled_conversion):
-            if isinstance(lacking, NotComputable):
-                return lacking
+        if isinstance(self.held_out, NotComputable):
+            return NO_RATE
+        if isinstance(self.pooled_conversion, NotComputable):
+            return self.pooled_conversion
 
         def count() -> pd.DataFrame:
             window = {"windows": [self.bounds[0]], "strata": ("stage",)}
@@ -96,7 +98,8 @@ class SpendingBook(RetentionBook):
 
         def add_up(sums: pd.DataFrame) -> pd.DataFrame:
             arm = {name: rows.set_index(["stage", "campaign_id"]) for name, rows in sums.groupby("arm")}
-            both = arm["treated"][["n", "buyers"]].join(arm["holdout"][["n", "buyers"]], rsuffix="_held", how="inner")
+            held_out = arm["holdout"][["n", "buyers"]].add_suffix("_held")
+            both = arm["treated"][["n", "buyers"]].join(held_out, how="inner")
             rows = []
             for stage, part in both[both.n_held > 0].groupby(level="stage"):
                 weight = part.n / part.n.sum()
@@ -154,12 +157,14 @@ class SpendingBook(RetentionBook):
         return _with(self.save_rates, rows)
 
     def _untreated(self, found: pd.DataFrame) -> pd.Series:
-        """The share that stays without a contact: of the holdouts, else of the stage within the horizon."""
+        """The share that stays without a contact: of the holdouts, else who of the stage is expected back within the
+        horizon, and all where that is not known: an incentive is then taken to be paid to everybody.
+        """
         if not self.assumed:
             return found.kept_held_out / found.held_out
-        return pd.Series([1 - float(share) for share in self.ledger.stages.written_off])[found.segment].reset_index(
-            drop=True
-        )
+        lost = self.ledger.stages.written_off if not isinstance(self.ledger, NotComputable) else []
+        stays = dict(enumerate(1.0 if isinstance(share, NotComputable) else 1 - float(share) for share in lost))
+        return found.segment.map(stays).fillna(1.0)
 
     @cached_property
     def candidates(self) -> ibis.Table | NotComputable:
@@ -223,8 +228,8 @@ class SpendingBook(RetentionBook):
         return found.contacts.mutate(stage=names).select(*columns).order_by("rank")
 
     def first_of(self, found: allocation.Allocation | NotComputable) -> pd.DataFrame | NotComputable:
-        """The first ten of a list."""
-        return _with(found, lambda found: self._named(found).limit(10).to_pandas())
+        """The first five of a list."""
+        return _with(found, lambda found: self._named(found).limit(5).to_pandas())
 
     def save_retention_list(self) -> None:
         """Write the list into the run's tables/."""
@@ -233,7 +238,7 @@ class SpendingBook(RetentionBook):
 
     @cached_property
     def top_of_list(self) -> pd.DataFrame | NotComputable:
-        """The first ten of the list."""
+        """The first five of the list."""
         return self.first_of(self.allocation)
 
     @cached_property

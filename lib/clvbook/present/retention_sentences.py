@@ -13,12 +13,6 @@ from clvbook.errors import NotComputable
 from clvbook.present import words
 from clvbook.present.sentences import about, tells
 
-USES = {
-    "accounting": "how large the hole in the books is",
-    "stage flow": "whether the year was better or worse than the shop's usual",
-    "P(alive)-weighted": "what winning back could bring at most",
-    "avoidable": "what a programme of retention may cost at most",
-}
 WITHOUT = {
     "margin_rate": "margin_rate is not set: it adds profit, without which there is no decision and no list",
     "sends": "there is no campaign with a holdout (campaigns, sends): it adds what a contact truly keeps; until then "
@@ -35,9 +29,10 @@ def bring(lacking: list[str]) -> str:
     return f"Missing here: {'; '.join(WITHOUT[name] for name in lacking)}. data/README.md says how." if lacking else ""
 
 
-@about
 def decision(found: Any, outlook: Any, settings: Any) -> str:
     """What to do: spend how much on whom, and with which result? `found`: the allocation."""
+    if isinstance(found, NotComputable):
+        return f"There is no decision yet: {found.reason}."
     money = words.money_in(settings.currency, digits=0)
     if not found.customers:
         why = found.left_out.iloc[0].reason if len(found.left_out) else "there are no customers"
@@ -113,7 +108,7 @@ VALUE = (
 )
 
 
-@tells
+@about
 def rate(found: Any, yearly: Any, settings: Any) -> str:
     """How many stay?"""
     form, last = words.percent, found.by_period.iloc[-1]
@@ -131,17 +126,19 @@ def rate(found: Any, yearly: Any, settings: Any) -> str:
     )
 
 
-def losses(table: pd.DataFrame, settings: Any) -> str:
-    """Which estimate is for what?"""
-    known = [row for row in table.itertuples() if not isinstance(row.revenue, NotComputable)]
-    if not known:
-        return ""
-    money = words.short_money_in(settings.currency)
-    told = [f"{money(row.revenue)} ({row.estimator}) says {USES[row.estimator]}" for row in known]
-    return (
-        f"{'; '.join(told)}. They count partly the same customers and are never added. What was lost is not what can "
-        "be saved: for that, see the break-even."
-    )
+def loss(table: pd.DataFrame, row: int) -> str | NotComputable:
+    """What does the estimate in this row of `Book.loss_table` count, and what is it for?"""
+    found = table.iloc[row]
+    if isinstance(found.revenue, NotComputable):
+        return f"No estimate by {found.estimator}: {found.revenue.reason}."
+    name = found.estimator[0].upper() + found.estimator[1:]
+    return f"{name}: {words.text(found.counts)}. It says {words.text(found.use_for)}."
+
+
+LOSSES = (
+    "They count partly the same customers and are never added. What was lost is not what can be saved: that is save "
+    "rate times value, above."
+)
 
 
 @tells
@@ -169,7 +166,7 @@ def proxies(table: pd.DataFrame) -> str:
     if not known:
         return head
     if not more:
-        return f"{head} None of these marks is surely more common among the lost than among kept customers like them."
+        return f"{head} No mark is surely more common among the lost than among kept customers with as many orders."
     return f"{head} Surely more common among the lost than among kept customers with as many orders: {'; '.join(more)}."
 
 
@@ -221,7 +218,7 @@ def break_even(table: pd.DataFrame, settings: Any) -> str:
         f"{words.count(len(known), 'group')}. Most may be spent on the {best.stage} of {best.band} value: up to "
         f"{money(best.break_even)} each, against {money(best.cost_a_head)} that a contact costs."
     )
-    losing = [row.group for row in known if not row.spend]
+    losing = [f"the {row.stage} of {row.band} value" for row in known if not row.spend]
     return told + (f" It does not pay for {words.listing(losing)}." if losing else "")
 
 
@@ -273,14 +270,12 @@ def rules(table: pd.DataFrame, settings: Any) -> str:
     """Is the ranking better than a rule of thumb?"""
     money = words.money_in(settings.currency, digits=0)
     by = {row.rule: row for row in table.itertuples()}
-    ours, risky = by["net profit"], by.get("riskiest")
-    told = f"With the same money the list brings {money(ours.net)}"
-    if risky is not None:
-        told += f", and writing to those likeliest to leave {money(risky.net)}"
-    valuable = by.get("most valuable")
+    ours, risky = by["net profit"], by["riskiest"]
     return (
-        f"{told}, to the most valuable {money(valuable.net)}. Who is most at risk is often past keeping: what counts "
-        "is how much a contact changes, and what that is worth."
+        f"With the same money the list brings {money(ours.net)}, the most valuable first "
+        f"{money(by['most valuable'].net)}, and those first who have been silent longest, the riskiest, "
+        f"{money(risky.net)}. Who is most at risk is often past keeping: what counts is how much a contact changes, "
+        "and what that is worth."
     )
 
 

@@ -83,6 +83,11 @@ def spans(split: Any) -> pd.DataFrame | NotComputable:
     return split.assign(**told)
 
 
+def under(value: Any, detail: str) -> str | None:
+    """The line under a tile; nothing where there is no value."""
+    return None if isinstance(value, NotComputable) else detail
+
+
 def rates(table: Any) -> pd.DataFrame | NotComputable:
     """A frame of rates with low and high, and their interval in words as span: in points for differences."""
     if isinstance(table, NotComputable):
@@ -90,3 +95,9 @@ def rates(table: Any) -> pd.DataFrame | NotComputable:
     form = words.points if "measured" in table else words.percent
     ends = zip(table.low, table.high, strict=True)
     return table.assign(span=[words.interval(low, high, form) for low, high in ends])
+
+
+def lost(table: pd.DataFrame, form: words.Form) -> pd.DataFrame:
+    """`Book.loss_table` with the interval of the revenue in words, as span."""
+    ends = zip(table.low, table.high, strict=True)
+    return table.assign(span=[words.interval(low, high, form).replace(" ", words.SPACE) for low, high in ends])
