@@ -73,17 +73,18 @@ def losses(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None = 
     def paint(pen: Pen) -> None:
         note = "they count partly the same customers: never add them" if pen.wide else "never add them up"
         axes = interval_rows.rows(pen, names, x=f"revenue lost, {currency}; {note}")
-        axes.set_ylim(len(names) - 0.4 if pen.wide else len(names) - 0.3)
+        axes.set_ylim(len(names) - 0.4)
         left, right = interval_rows.extent(value, low, high)
         axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
+        up, under = (0, 0.36) if pen.wide else (0.16, 0.22)  # the interval over its row's middle, the remark under it
         for row, cell in enumerate(frame["revenue"]):
             if np.isnan(value[row]):
-                _below(pen, axes, row - (0.1 if pen.wide else 0.22), words.text(cell))
+                _remark(pen, axes, row, cell, lines=2)
                 continue
-            interval_rows.whisker(axes, row, low[row], high[row], within=(left, right), colour=ACCENT)
-            axes.plot(value[row], row, "o", color=ACCENT, markersize=7)
+            interval_rows.whisker(axes, row - up, low[row], high[row], within=(left, right), colour=ACCENT)
+            axes.plot(value[row], row - up, "o", color=ACCENT, markersize=7)
             _at_right(pen, axes, row, form(cell))
-            _below(pen, axes, row + (0.16 if pen.wide else 0.12), uses[row].partition(":")[0])
+            _remark(pen, axes, row + under, uses[row].partition(":")[0], lines=2)
         interval_rows.across(pen, axes, left, right, tick_form(currency), share=_share(pen))
 
     said = "; ".join(
@@ -104,7 +105,7 @@ def reasons(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart
     weighted_high (shares of the lost, weighted for who did not answer).
     """
     names = [
-        "manageable: competition, fault" if reason == _MANAGEABLE else words.name(reason) for reason in frame["reason"]
+        "manageable (competition, fault)" if reason == _MANAGEABLE else words.name(reason) for reason in frame["reason"]
     ]
     value, low, high = (interval_rows.figures(frame[f"weighted{part}"]) for part in ("", "_low", "_high"))
 
@@ -115,7 +116,7 @@ def reasons(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart
             if apart := reason == _MANAGEABLE:
                 axes.axhline(row - 0.5 if pen.wide else row - 0.72, color=GRID, linewidth=1)
             if np.isnan(value[row]):
-                interval_rows.why(pen, axes, row, frame["weighted"].iloc[row])
+                _remark(pen, axes, row, frame["weighted"].iloc[row])
                 continue
             colour = SECOND if apart else ACCENT
             axes.barh(row, value[row], height=0.46 if pen.wide else 0.3, color=colour, alpha=0.25)
@@ -148,26 +149,27 @@ def frontier(
     unit saves). `worth_spending`: the budget beyond which nothing is worth its cost. `budget`: the one chosen, if any.
     """
     spent, net = frame["budget"].to_numpy(float), frame["net"].to_numpy(float)
+    if isinstance(worth_spending, NotComputable):
+        return frontier(worth_spending, title=title)
     if not worth_spending > 0:
-        return frontier(NotComputable("no offer is expected to return its cost: the budget is 0"), title=title)
+        why = "no budget is worth spending: no offer that costs anything is expected to return its cost"
+        return frontier(NotComputable(why), title=title)
     form = words.short_money_in(currency)
     best = float(np.interp(worth_spending, spent, net))
     marks = [(worth_spending, best, "o", ACCENT, f"worth spending at most {form(worth_spending)}: net {form(best)}")]
     if budget is not None:
         chosen = float(np.interp(budget, spent, net))
-        marks.append((budget, chosen, "D", SECOND, f"chosen {form(budget)}: net {form(chosen)}"))
-    end = 1.2 * max(worth_spending, budget or 0)
+        marks.insert(0, (budget, chosen, "D", SECOND, f"chosen {form(budget)}: net {form(chosen)}"))
+    end = 1.15 * max(worth_spending, budget or 0)
 
     def paint(pen: Pen) -> None:
         axes = pen.axes(y=f"net profit, {currency}", x=f"budget, {currency}")
         axes.plot(spent, net, color=ACCENT)
-        axes.plot([worth_spending, end], [best, best], color=MUTED, linestyle=(0, (4, 3)))
         for at, height, marker, colour, label in marks:
             axes.vlines(at, 0, height, color=colour, linewidth=1, linestyle=(0, (2, 2)))
             axes.plot(at, height, marker, color=colour, markersize=8, label=label, zorder=3)
-        beyond = "the next unit returns less than one" if pen.wide else "less than 1 for 1"
-        axes.annotate(beyond, (end, best), (0, -6), textcoords="offset points", ha="right", va="top", color=MUTED,
-                      bbox=_PATCH)  # fmt: skip
+        beyond = "beyond that the next unit returns less than one"
+        axes.plot([worth_spending, end], [best, best], color=MUTED, linestyle=(0, (4, 3)), label=beyond)
         axes.set_xlim(0, end)
         pen.from_zero(axes, money=currency, room=0.08)
         pen.from_zero(axes, money=currency, along="x", room=0)
@@ -183,7 +185,7 @@ def frontier(
         elif budget > worth_spending:
             said += f"; {form(budget - worth_spending)} of it stay unspent"
         said += "."
-    return draw(paint, title=title, alt=alt or f"{title}. {said}")
+    return draw(paint, title=title, alt=alt or f"{title}. {said}", narrow=350)
 
 
 @drawn
@@ -268,10 +270,10 @@ def rules(frame: pd.DataFrame, *, title: str, currency: str, alt: str | None = N
         axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
         for row, cell in enumerate(frame["net"]):
             if np.isnan(value[row]):
-                interval_rows.why(pen, axes, row, cell)
+                _remark(pen, axes, row, cell)
                 continue
             axes.barh(row, value[row], height=0.56 if pen.wide else 0.34, **looks[row])
-            if with_ends:
+            if not np.isnan([low[row], high[row]]).all() and with_ends:
                 interval_rows.whisker(axes, row, low[row], high[row], within=(left, right), colour=INK)
             _at_right(pen, axes, row, form(cell), bold=frame["rule"].iloc[row] == "net profit")
         interval_rows.across(pen, axes, left, right, tick_form(currency), share=_share(pen))
@@ -305,13 +307,11 @@ def break_even(frame: pd.DataFrame, *, title: str, currency: str, by: str = "seg
 
     def paint(pen: Pen) -> None:
         axes = interval_rows.rows(pen, names, x=f"a contact, {currency}{' (log)' if log else ''}; at right: net of all")
-        if log:
-            left, right = interval_rows.log_extent(most, cost, cost, cost)
-        else:
-            left, right = interval_rows.extent(most, cost, cost, cost)
+        extent = interval_rows.log_extent if log else interval_rows.extent
+        left, right = extent(known, known, known, known)
         for row, cell in enumerate(frame["break_even"]):
             if np.isnan(most[row]):
-                interval_rows.why(pen, axes, row, cell)
+                _remark(pen, axes, row, cell)
                 continue
             _at_right(pen, axes, row, verdicts[row] or "cost not known", bold=verdicts[row].startswith("pays"))
             if not np.isnan(cost[row]):
@@ -325,15 +325,15 @@ def break_even(frame: pd.DataFrame, *, title: str, currency: str, by: str = "seg
         interval_rows.across(pen, axes, left, right, tick_form(currency), log=log, share=0.74 if pen.wide else 0.97)
         pen.legend()
 
-    said = "; ".join(
-        f"{name}: {form(row.break_even)}"
-        if isinstance(row.break_even, NotComputable)
-        else f"{name}: at most {form(row.break_even)}, costs {form(row.cost_a_head)}, {verdict or form(row.net)}"
-        for name, row, verdict in zip(names, frame.itertuples(), verdicts, strict=True)
-    )
+    said = []
+    for name, row, verdict in zip(names, frame.itertuples(), verdicts, strict=True):
+        parts = [form(row.break_even)]
+        if not isinstance(row.break_even, NotComputable):
+            parts = [f"at most {parts[0]}", f"cost {form(row.cost_a_head)}", verdict]
+        said.append(f"{name}: {', '.join(filter(None, parts))}")
     about = "What a contact may cost at most, what it costs, and the net profit of all together"
     sizes = interval_rows.tall(len(names) + 1)
-    return draw(paint, title=title, alt=alt or f"{title}. {about}. {said}.", **sizes)
+    return draw(paint, title=title, alt=alt or f"{title}. {about}. {'; '.join(said)}.", **sizes)
 
 
 # ---- strokes of these charts
@@ -350,7 +350,7 @@ def _at_right(pen: Pen, axes: Any, row: float, figure: str, *, bold: bool = Fals
               va="center", color=INK, weight="bold" if bold else "normal")  # fmt: skip
 
 
-def _below(pen: Pen, axes: Any, top: float, text: str) -> None:
-    """A remark in a row of its own, wrapped on a phone."""
-    lines = textwrap.wrap(text, 80 if pen.wide else 48, max_lines=2, placeholder="…")
-    axes.text(0.01, top, "\n".join(lines), transform=axes.get_yaxis_transform(), va="top", color=MUTED, bbox=_PATCH)
+def _remark(pen: Pen, axes: Any, row: float, text: Any, *, lines: int = 1) -> None:
+    """A remark at a row's left end, such as why it has no figure."""
+    kept = textwrap.wrap(words.text(text), 80 if pen.wide else 46, max_lines=lines, placeholder="…")
+    axes.text(0.01, row, "\n".join(kept), transform=axes.get_yaxis_transform(), va="center", color=MUTED, bbox=_PATCH)
