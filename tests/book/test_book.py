@@ -57,7 +57,7 @@ def test_after_preparing_nothing_is_left_to_a_notebook(opened, home, sim, monkey
     monkeypatch.setenv("CLVBOOK_HOME", str(home))
     found.prepare()
     names = {path.name for path in (home / ".cache" / "sim").rglob("*") if path.is_file()}
-    tables = {"orders", "set_aside", "flagged", "purchases", "customers", "scores", "stages"}
+    tables = {"orders", "set_aside", "flagged", "purchases", "customers", "scores", "stages", "candidates"}
     assert names == {"reconciliation.json"} | {f"{name}.parquet" for name in tables}
 
 

@@ -38,11 +38,11 @@ class CampaignBook(LifecycleBook):
                 return found
         if self.reconciliation.no_buyer:
             return NotComputable(self.reconciliation.no_buyer)
-        seen = self._seen(lacking[0])
+        seen = self._by_month_end(lacking[0])
         fault = self._campaign_shelf.json("fault", lambda: self._fault(seen))
         return NotComputable(fault) if fault else seen
 
-    def _seen(self, sends: ibis.Table) -> ibis.Table:
+    def _by_month_end(self, sends: ibis.Table) -> ibis.Table:
         end = ibis.literal(attribution.data_end(self.as_of).to_pydatetime())
         left = (_.sent_at < end).fill_null(False)
         chosen = sends.filter(ibis.coalesce(_.assigned_at, _.sent_at) < end)
