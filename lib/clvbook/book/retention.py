@@ -95,8 +95,10 @@ class RetentionBook(PlansBook):
             if self.bounds[0] < 31:
                 return NotComputable("months are longer than the first stage: a move may hide a purchase")
             book = self.ledger.stages
-            if (book.customers == 0).any() or isinstance(self.valued, NotComputable):
-                return self.valued if not self.valued else NotComputable("a stage has no customer, so no value")
+            if isinstance(self.valued, NotComputable):
+                return self.valued
+            if (book.customers == 0).any():
+                return NotComputable("a stage has no customer, so no value")
             worth = pd.DataFrame({"stage": range(len(book)), "value": book.value.astype(float) / book.customers})
             period = {"after": self._year_ago, "until": self.as_of}
             before = moves.snapshot[moves.snapshot <= pd.Timestamp(self._year_ago)].nunique()
