@@ -194,7 +194,7 @@ class Settings(BaseModel):
         15, ge=0, le=365, description="days within which refunds come: revenue of younger orders may yet shrink"
     )
     retention_budget: float | None = Field(
-        None, ge=0, description="most to spend on keeping customers, in the currency; not set: no limit"
+        None, gt=0, description="most to spend on keeping customers, in the currency; not set: no limit"
     )
     retention_save_rate: float | None = Field(
         None, ge=0, le=1, description="share kept because of a contact; not set: what campaigns' holdouts say"

@@ -46,6 +46,10 @@ def test_it_says_not_to_spend_and_why(settings):
     nobody = plain(said.decision(plan(customers=0), NotComputable("nobody"), settings()))
     assert nobody.startswith("Do not spend on keeping customers now")
     assert "not worth the cost" in nobody
+    ended = pd.DataFrame({"reason": ["the budget ended"], "customers": [7]})
+    small = said.decision(plan(customers=0, left_out=ended), WHY, settings(retention_budget=1.0))
+    assert small == "The budget of ¥1 does not pay for a single contact."
+    assert said.budget(plan(customers=0), settings()) == ""
     unlikely = plain(said.decision(plan(), outlook(low=-900.0, p=0.3), settings()))
     assert unlikely.startswith("Do not spend: writing to the best 20 customers for ¥500")
     assert "30 % only" in unlikely
@@ -137,6 +141,8 @@ def test_where_a_contact_pays(settings):
     assert "It pays in 1 of 2 groups" in told
     assert "the silent of high value: up to ¥1.00 each" in told
     assert told.endswith("It does not pay for the lost of low value.")
+    nothing = pd.DataFrame([("lost", "low", -0.1, 0.2, -5.0, False)], columns=names)
+    assert said.break_even(nothing, settings()).startswith("No effect of a contact is seen")
 
 
 def test_spending_a_head(settings):

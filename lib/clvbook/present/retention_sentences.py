@@ -36,6 +36,8 @@ def decision(found: Any, outlook: Any, settings: Any) -> str:
     money = words.money_in(settings.currency, digits=0)
     if not found.customers:
         why = found.left_out.iloc[0].reason if len(found.left_out) else "there are no customers"
+        if "the budget ended" in set(found.left_out.reason):
+            return f"The budget of {money(settings.retention_budget)} does not pay for a single contact."
         return (
             "Do not spend on keeping customers now: no contact is expected to return its cost "
             f"(for most of them: {why})."
@@ -57,6 +59,8 @@ def decision(found: Any, outlook: Any, settings: Any) -> str:
 def budget(found: Any, settings: Any) -> str:
     """Is the budget right?"""
     money, most = words.money_in(settings.currency, digits=0), found.frontier.worth_spending
+    if not found.customers:
+        return ""
     if settings.retention_budget is None:
         return (
             f"No budget is set (retention_budget), so the list holds every contact that is expected to return its "
@@ -213,6 +217,8 @@ def break_even(table: pd.DataFrame, settings: Any) -> str:
         return NotComputable("no group has a save rate, a value and a cost")
     pays = [row for row in known if row.spend]
     best = max(known, key=lambda row: row.break_even)
+    if best.break_even <= 0:
+        return "No effect of a contact is seen in any group: nothing may be spent on one."
     told = (
         f"A contact may cost at most its save rate times the customer's value. It pays in {len(pays)} of "
         f"{words.count(len(known), 'group')}. Most may be spent on the {best.stage} of {best.band} value: up to "
