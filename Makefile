@@ -27,6 +27,8 @@ check: $(READY)  ## style, clean notebooks, the import rule, the README's comman
 bench: $(READY)  ## speed and memory, each against its peer in one run
 	@$(BIN)/python benchmarks/customer_value.py
 	@$(BIN)/python benchmarks/report.py
+	@$(BIN)/python benchmarks/lifecycle.py
+	@$(BIN)/python benchmarks/taobao.py
 
 # pip takes no editable install beside hashes: two steps, and the second downloads nothing.
 $(READY): requirements.lock pyproject.toml

@@ -136,3 +136,19 @@ def test_a_fault_of_clvbook_is_no_traceback(shop, monkeypatch):
     assert done.exit_code == 1
     assert "ZeroDivisionError" in json.loads(done.stdout.splitlines()[-1])["error"]
     assert "Traceback" not in done.stderr
+
+
+def test_another_salt_makes_a_published_month_anew(tmp_path):
+    rows = [f"#{n},{n % 7}@b.eu,paid,2026-0{1 + n % 3}-{1 + n % 28:02d} 10:00:00 +0100,5.00" for n in range(60)]
+    (tmp_path / "orders.csv").write_text("\n".join(["Name,Email,Financial Status,Paid at,Total", *rows]) + "\n")
+    params = tmp_path / "guests.yml"
+    params.write_text(f"shop: guests\norders: {tmp_path}/orders.csv\nmapping: shopify\nmonth: 2026-02\n")
+
+    def run(**environment):
+        code, lines, err = call("run", params, "--output", tmp_path, "--only", "data_quality", **environment)
+        assert code == 0, err
+        return json.loads(lines[-1])["status"], json.loads(lines[-1])["revision"]
+
+    assert run() == ("published", 1)
+    assert run() == ("current", 1)
+    assert run(CLVBOOK_SALT="another salt altogether") == ("published", 2)

@@ -120,8 +120,8 @@ def json_types(name):
     return {kind["type"] for kind in schema.get("anyOf", [schema])}
 
 
-JSON_TYPE = {"str": "string", "int": "integer", "float": "number", "None": "null", "list[str]": "array",
-             "list[int]": "array", "list[float]": "array"}  # fmt: skip
+JSON_TYPE = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null"}
+JSON_TYPE |= {"list[str]": "array", "list[int]": "array", "list[float]": "array"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -21,10 +21,13 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 END_MARK = "application/vnd.clvbook.end+json"
 BLANK = re.compile(r"\b(nan|NaN|None|NaT|inf)\b|<NA>")
 VALUE = {"customers", "ten_groups", "new_customers_by_month", "new_customers_by_source"}
+STAGES = {"ledger", "ladder", "cohorts_average", "stage_flow", "stage_stocks", "stage_moves", "stage_forecast"}
+STAGES |= {f"cohorts_{variant}" for variant in ("on", "on_or_after", "cumulative", "revenue")}
+STAGES |= {f"act_{day}_stale_{{stale}}" for day in ("045", "090", "180")} | {"value_by_silence"}
 ROI = "4_campaign_roi"
 CAMPAIGNS = {"campaigns", "campaign_windows", "campaign_effects", "campaign_segments", "contact_pressure"}
-TABLES = {"1_data_quality": {"months", "set_aside"}, "2_customer_value": VALUE, ROI: CAMPAIGNS}
-POOR = {"1_data_quality": {"months", "set_aside"}, "2_customer_value": set(), ROI: set()}
+TABLES = {"1_data_quality": {"months", "set_aside"}, "2_customer_value": VALUE, "3_lifecycle": STAGES, ROI: CAMPAIGNS}
+POOR = {"1_data_quality": {"months", "set_aside"}, "2_customer_value": set(), "3_lifecycle": STAGES, ROI: set()}
 # What a notebook needs of a shop beside its orders
 BESIDE = {ROI: {"campaigns": "campaigns.csv", "sends": "sends.csv.gz", "costs": "costs.csv"}}
 NEEDED = ["order_id", "customer_id", "paid_at", "paid"]
@@ -120,7 +123,9 @@ def check(notebook):
     return "\n".join(content for _, _, content in shown(notebook))
 
 
-def check_tables(folder, names):
+def check_tables(folder, names, *, stale="2026-10-08"):
+    """The tables are there, and nothing else; `stale`: the day from which the action lists of the month are stale."""
+    names = {name.format(stale=stale) for name in names}
     assert {path.name for path in folder.iterdir()} == {f"{n}.{kind}" for n in names for kind in ("csv", "parquet")}
     for name in names:
         raw = (folder / f"{name}.csv").read_bytes()
@@ -190,7 +195,7 @@ def test_without_parameters_a_notebook_shows_the_demo(shops, tmp_path, path):
     if path.stem == ROI:  # the demo's sends stand in params/demo.yml: here they would pass for another shop's
         check_tables(tables, set())
         return
-    check_tables(tables, TABLES[path.stem])
+    check_tables(tables, TABLES[path.stem], stale="2026-11-08")
     values = {kpi["name"]: kpi["value"] for kpi in end_mark(notebook)["kpis"]}
     if "customers" in values:
         # data/demo/README.md: 20,000 customers; fewer have a kept order that names them

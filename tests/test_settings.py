@@ -169,7 +169,8 @@ def test_a_file_with_every_parameter_comes_back_as_it_was(place):
         "send_log": "log.csv", "send_log_mapping": "own.yml", "costs": "costs.csv", "roi_target": 20.0,
         "conversion_target": 0.01, "basket_range": [50.0, 80.0], "campaign_holdout": 0.2, "refund_days": 30,
         "stage_bounds": [30, 60, 90], "history_complete": True, "act_within_days": 10, "holdout_share": 0.2,
-        "contact_cost": 0.1, "data_through": date(2026, 10, 5), "timezone": "Europe/London", "currency": "GBP", "margin_rate": 0.4,
+        "contact_cost": 0.1, "data_through": date(2026, 10, 5), "timezone": "Europe/London", "currency": "GBP",
+        "margin_rate": 0.4,
         "annual_discount_rate": 0.0, "horizon_days": 90, "backtest_days": 60, "confidence": 0.9, "resamples": 50,
         "seed": 7, "min_customers": 1, "min_repeat_customers": 2, "non_product": ["POST"], "engine": "duckdb",
         "engine_threads": 1, "engine_memory": "500MB", "cell_timeout_seconds": 10, "run_timeout_seconds": 20,
@@ -314,3 +315,17 @@ def test_a_folder_is_told_as_one(place):
 def test_a_basket_range_is_two_amounts_the_lower_first(amounts):
     with pytest.raises(BadParameters, match="are not two amounts above 0, the lower first"):
         make_settings({"shop": "demo", "orders": "a.csv", "basket_range": amounts})
+
+
+@pytest.mark.parametrize("bounds", [[90, 45, 180], [45, 45, 90], [0, 45, 90], [45, 90], [45, 90, 180, 360]])
+def test_stage_bounds_are_three_growing_days(bounds):
+    with pytest.raises(BadParameters, match=r"stage_bounds: .* are not three growing numbers of days") as caught:
+        make_settings({"shop": "a", "orders": "o.csv", "stage_bounds": bounds})
+    assert "act_within_days" not in str(caught.value)  # one fault is told once
+
+
+def test_a_list_looks_no_further_ahead_than_the_shortest_stage():
+    short = {"shop": "a", "orders": "o.csv", "stage_bounds": [30, 36, 90]}
+    with pytest.raises(BadParameters, match="act_within_days: 7: is not below the 6 days of the shortest stage"):
+        make_settings(short)  # so it is where the default does not fit
+    assert make_settings({**short, "act_within_days": 5}).act_within_days == 5

@@ -116,6 +116,9 @@ def init(name, files, platform, sets) -> None:
         click.echo(f"{draft.recognition}\n")
         click.echo(f"{book.account(draft.found, draft.settings)}\n")
         click.echo(f"written: {draft.write()}")
+        for line in draft.unsure:
+            click.echo(f"look at it: {line} (the files do not say)")
+        click.echo(f"next: {_shown(Path(sys.argv[0]))} run {_shown(draft.path)}")
 
 
 @main.command()
@@ -150,6 +153,11 @@ def _from_here(location: str) -> str:
     path = Path(location).expanduser()
     here = Path.cwd() / path
     return str(here) if here.exists() or (here.parent.is_dir() and list(here.parent.glob(here.name))) else location
+
+
+def _shown(path: Path) -> Path:
+    """A path as it can be typed from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _months(month: str | None, first: str | None, last: str | None) -> list[str | None]:

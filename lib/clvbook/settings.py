@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from clvbook.errors import BadParameters
 
@@ -80,6 +81,13 @@ def _basket_range(amounts: list[float]) -> list[float]:
     return amounts
 
 
+def _within(days: int, given: ValidationInfo) -> int:
+    bounds = given.data.get("stage_bounds")  # not there where it is wrong itself
+    if bounds and days >= (shortest := min(b - a for a, b in pairwise([0, *bounds]))):
+        raise ValueError(f"is not below the {shortest} days of the shortest stage (stage_bounds)")
+    return days
+
+
 Month = Annotated[str, AfterValidator(_month)]
 Day = Annotated[date, BeforeValidator(_day)]
 
@@ -93,7 +101,7 @@ class Settings(BaseModel):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", description="short name of a-z, 0-9, - and _; the folder under reports/"
     )
     orders: Annotated[str | list[str], AfterValidator(_locations)] = Field(
-        description="order files (CSV, Excel, zip, Parquet; * matches several), or a PostgreSQL address"
+        description="files (CSV, Excel, zip, Parquet; * for several) or postgresql://"
     )
     orders_query: str | None = Field(
         None, description="SELECT that gives the orders; for a database address that names no table"
@@ -162,7 +170,9 @@ class Settings(BaseModel):
     history_complete: bool = Field(
         False, description="the orders begin with the shop's first one: the first customers in them are new ones"
     )
-    act_within_days: int = Field(7, ge=1, le=92, description="action lists hold whose stage ends within these days")
+    act_within_days: Annotated[int, AfterValidator(_within)] = Field(
+        7, ge=1, le=92, validate_default=True, description="action lists hold whose stage ends within these days"
+    )
     holdout_share: float = Field(
         0.10, ge=0, le=0.5, description="share of an action list held out at random, so that its effect can be measured"
     )

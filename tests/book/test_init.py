@@ -38,7 +38,13 @@ def test_what_was_recognised_the_account_and_where_it_is_written(shop):
     assert "2 files read as canonical (clvbook's own order table)" in done.stdout
     assert "not in the files: created_at, status, refund" in done.stdout
     assert "4 orders kept, 0 of them without a customer; 2 customers; 2026-09-30 to 2026-10-01." in done.stdout
-    assert done.stdout.endswith(f"written: {shop}/params/my.yml\n")
+    lines = done.stdout.splitlines()
+    assert lines[-1].endswith(" run params/my.yml")
+    assert lines[-4:-1] == [
+        f"written: {shop}/params/my.yml",
+        "look at it: currency: CNY (the files do not say)",
+        "look at it: timezone: Asia/Shanghai (the files do not say)",
+    ]
     text = (shop / "params" / "my.yml").read_text(encoding="utf-8")
     assert "4 orders kept of 4 rows" in text
     assert "\n# margin_rate: 0.4 " in text
@@ -55,6 +61,7 @@ def test_what_stands_as_comment_is_a_parameter_once_its_mark_is_taken_away(shop)
     path.write_text(head + "\n" + commented.replace("\n# ", "\n"), encoding="utf-8")
     settings = load_settings(path)
     assert (settings.month, settings.margin_rate, str(settings.data_through)) == ("2026-09", 0.4, "2026-10-01")
+    assert (settings.identity, settings.fake_words, settings.price_floor) == (["customer_id"], ["fake"], 1.0)
 
 
 def test_nothing_is_overwritten(shop):

@@ -48,7 +48,10 @@ def test_another_salt_is_another_place_in_the_cache(book, monkeypatch):
         opened = book("a@b.eu,", timezone="Europe/Berlin")
         return opened.customers.customer_id.to_pyarrow().to_pylist()
 
-    first = who()
-    assert who() == first
+    first, made = who(), book("a@b.eu,").inputs
+    assert (who(), book("a@b.eu,").inputs) == (first, made)
+    assert [entry["path"] for entry in made] == ["orders.csv", "CLVBOOK_SALT"]
     monkeypatch.setenv("CLVBOOK_SALT", "another salt altogether")
     assert who() != first
+    # a published month is current while it would be made from the same
+    assert {entry["sha256"] for entry in book("a@b.eu,").inputs} != {entry["sha256"] for entry in made}

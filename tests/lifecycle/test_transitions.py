@@ -307,3 +307,16 @@ def test_homogeneity_is_that_of_contingency_tables():
             tested = stats.chi2_contingency(own, correction=False, lambda_="log-likelihood")
             statistic, df = statistic + tested.statistic, df + tested.dof
     assert (found.statistic, found.df) == (pytest.approx(statistic), df)
+
+
+def test_the_rate_of_one_move_step_by_step():
+    counts = np.zeros((3, 2, 5, 4), dtype=int)
+    counts[0, :, 3] = [[1, 0, 2, 7], [2, 1, 0, 17]]  # 30 lost at the beginning, 3 of them active at the end
+    counts[1, 0, 0, 0], counts[1, 0, 4, 0] = 8, 9  # nobody lost; entrants are of no stage
+    counts[2, 1, 3, 3] = 40
+    found = transitions.rate_by_step(moves_of(counts), start=3, end=0, confidence=0.9)
+    assert found[["customers", "moved", "rate"]].to_numpy().tolist() == [[30, 3, 0.1], [40, 0, 0]]
+    for row in found.itertuples():
+        expected = stats.binomtest(row.moved, row.customers).proportion_ci(0.9, method="wilson")
+        assert (row.low, row.high) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
+    assert transitions.rate_by_step(moves_of(counts), start=2, end=0, confidence=0.9).empty

@@ -59,7 +59,7 @@ def test_a_file_in_the_encoding_of_another_platform_is_that_platforms(saved, tmp
     header = ",".join(names[0] for names in load_mapping("taobao").columns.values())
     [path] = saved(a="")
     path.write_bytes(f"{header}\n{header}\n".encode("gb18030"))
-    with pytest.raises(InputRefused, match="a.csv: is no Shopify orders CSV") as refused:
+    with pytest.raises(InputRefused, match=r"a\.csv: is no Shopify orders CSV") as refused:
         recognise_files([path], platform="shopify")
     assert refused.value.hint == "the file fits taobao: write --from taobao"
 

@@ -93,7 +93,7 @@ def test_what_is_stored_comes_back_to_the_last_digit(account):
 @given(account=accounts())
 def test_numbers_for_other_programs_are_numbers_and_the_same(account):
     told = json.loads(json.dumps(account.as_numbers(), allow_nan=False))
-    assert told.keys() == account.as_dict().keys()
+    assert told.keys() == account.as_dict().keys() - (set() if account.lines else {"lines"})
     for name, value in vars(account).items():
         if isinstance(value, Decimal):
             assert isinstance(told[name], float)

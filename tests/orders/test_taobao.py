@@ -5,9 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from clvbook.book import account
 from clvbook.engine import connect
 from clvbook.errors import InputRefused
 from clvbook.orders import clean_orders
+from clvbook.settings import Settings
 
 # The header of 2017: 46 columns, five of them with a space at their end
 HEADER = (  # noqa: SIM905
@@ -370,3 +372,27 @@ def test_sparse_files_and_endless_lines_are_refused_at_once(tmp_path, settings):
         made = settings(str(path), mapping="taobao")
         with pytest.raises(InputRefused, match=told):
             clean_orders(connect(made), made)
+
+
+@pytest.mark.parametrize("header", [HEADER, LATER])
+def test_an_export_without_refunds_says_so_and_none_is_worked_out_from_what_was_paid_to_the_shop(taobao, header):
+    header = [name for name in header if name != "退款金额"]
+    # 100.00 may be net of a refund or of the platform's fees; before settlement it is 0 or empty
+    rows = [order(at, 打款商家金额=cell) for at, cell in enumerate(["100.00", "140.48", "0", ""])]
+    cleaned = taobao(export(*rows, header=header))
+    assert fates(cleaned, "status", "refund") == [("completed", 0)] * 4
+    assert cleaned.reconciliation.no_refunds == "退款金额"
+    assert taobao(export(order())).reconciliation.no_refunds == ""
+
+
+def test_the_account_of_the_orders_lines_is_told(taobao):
+    line = {"标题": "口红", "购买数量": "2", "订单编号": '="351500000000000001"'}
+    lines = export(line, {**line, "订单编号": "9"}, {**line, "购买数量": "many"}, header=DETAILS)
+    read = taobao(export(order(1)), lines, names=["ExportOrderList.csv", "ExportOrderDetailList.csv"]).reconciliation
+    assert read.lines == {"read": 3, "joined": 1, "without_order": 1, "repeated": 0, "unread": 1}
+    assert read.as_numbers()["lines"] == read.lines
+    assert "lines" not in taobao(export(order(1))).reconciliation.as_numbers()
+    told = account(read, Settings(shop="t", orders="o.csv"))
+    assert told.endswith(
+        "Lines of orders, for their pieces alone: 3 read, 1 joined, 1 without order, 0 repeated, 1 unread."
+    )

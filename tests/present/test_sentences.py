@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 
 import pandas as pd
 import pytest
@@ -11,7 +10,6 @@ from clvbook.errors import NotComputable
 from clvbook.models.backtest import Backtest
 from clvbook.models.portfolio import Base
 from clvbook.models.value import NewCustomer, ValueTotal
-from clvbook.orders import Reconciliation
 from clvbook.present import sentences as s
 from clvbook.present import words
 from clvbook.settings import make_settings
@@ -59,30 +57,6 @@ def test_a_paragraph_joins_what_is_said_once_and_escapes_it():
 )
 def test_what_cannot_be_computed_is_its_reason_and_nothing_else(sentence):
     assert sentence() == WHY
-
-
-def test_the_account_adds_up_in_words():
-    read = Reconciliation(
-        rows_read=1100, rows_kept=900, rows_without_customer=100, rows_refund=0,
-        quarantined={"unpaid": 99, "cancelled": 1},
-        orders_kept=1000, orders_without_customer=100, paid_read=Decimal(5), net_kept=Decimal("1234567.89"),
-        refunded=Decimal(0), paid_quarantined=Decimal(0), customers=1, first_order=None, last_order=None,
-    )  # fmt: skip
-    assert told(s.accounted(read, "CNY")) == (
-        "All 1,100 rows are accounted for: 1,000 orders kept with ¥1.23 million net of refunds, 100 rows (9.1 %) set "
-        "aside. The money adds up to the cent."
-    )
-
-
-def test_orders_after_the_month_are_named_where_there_are_any():
-    assert s.not_yet(0, date(2026, 9, 30)) == ""
-    assert told(s.not_yet(1, date(2026, 9, 30))).startswith("1 kept order paid after 30 September 2026 stay")
-
-
-def test_the_reason_that_weighs_most_is_named():
-    reasons = pd.DataFrame({"reason": ["zero_amount"], "meaning": ["nothing was paid"], "rows": [12], "money": [0]})
-    assert "12 rows, is zero amount (nothing was paid)" in told(s.set_aside(reasons))
-    assert s.set_aside(reasons.iloc[:0]) == "No row had to be set aside."
 
 
 def test_identity_says_how_much_of_the_shop_is_known():
@@ -228,11 +202,14 @@ def test_nothing_to_say_shows_nothing():
 
 
 def test_a_page_warns_only_above_the_limit_of_unidentified_orders():
-    assert s.unidentified(0.10, 0.10) == ""
-    said = s.unidentified(0.259, 0.10)
-    assert said.startswith(f"{words.percent(0.259)} of orders do not name their customer, more than the")
+    assert s.unidentified(0.10, 0.10, of_revenue=0.5) == ""
+    said = s.unidentified(0.259, 0.10, of_revenue=0.4)
+    assert said.startswith(
+        f"{words.percent(0.259)} of orders, with {words.percent(0.4)} of revenue, do not name their customer: more "
+        f"than the {words.percent(0.1, digits=0)} of orders"
+    )
     assert "unidentified_limit" in said
-    assert s.unidentified(0.001, 0.0).startswith(words.percent(0.001))
+    assert s.unidentified(0.001, 0.0).startswith(f"{words.percent(0.001)} of orders do not name")
 
 
 def test_what_the_flag_changes_is_said_in_orders_money_and_customers():

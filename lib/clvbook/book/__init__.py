@@ -66,7 +66,12 @@ def account(found: Reconciliation, settings: Settings) -> str:
         f"{found.customers:,} customers; {found.first_order} to {found.last_order}."
     )
     if found.orders_linked:
-        told += f"\n{found.orders_linked:,} orders of guests are a known customer's, by the same e-mail or telephone."
+        told += f"\nGuest orders that are a known customer's, by e-mail or telephone: {found.orders_linked:,}."
+    if found.lines:
+        each = ", ".join(f"{rows:,} {fate.replace('_', ' ')}" for fate, rows in found.lines.items())
+        told += f"\nLines of orders, for their pieces alone: {each}."
+    if found.no_refunds:
+        told += f"\nRefunds are not in this export (no column “{found.no_refunds}”): net revenue is what was paid."
     return told + (f"\nNo customer pages: {found.no_buyer}." if found.no_buyer else "")
 
 

@@ -17,13 +17,14 @@ from ibis import _
 
 from clvbook.book.orders import open_engine
 from clvbook.errors import BadParameters, InputRefused
-from clvbook.orders import Reconciliation, clean_orders, last_complete_month, read_orders
+from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, read_orders
 from clvbook.orders.containers import opened
 from clvbook.orders.database import order_files
 from clvbook.orders.mapping import own_file
 from clvbook.orders.recognise import Recognition, recognise_files
 from clvbook.settings import Settings, find_files, home, make_settings
 
+_UNTOLD = "the files do not say"
 _COMMENT = 44  # where the comment of a line begins, if the line leaves room
 
 
@@ -52,7 +53,7 @@ class Draft:
         written = [name for name in Settings.model_fields if name in self.settings.model_fields_set]
         count, found = len(self.recognition.files), self.found
         lines = [
-            f"# Written by `clvbook init` from {count:,} file{'s' * (count > 1)} of {self.recognition.mapping.title}:",
+            f"# Written by `clvbook init` from {count:,} file{'s' * (count > 1)}, {self.recognition.mapping.title}:",
             f"# {found.orders_kept:,} orders kept of {found.rows_read:,} rows, {found.customers:,} customers, "
             f"{found.first_order} to {found.last_order}.",
             "# Change what you like; it is yours now. All parameters: lib/clvbook/settings.py",
@@ -65,6 +66,9 @@ class Draft:
             "month": last_complete_month(found.last_order, self.settings),
             "data_through": str(found.last_order),
             "margin_rate": 0.4,
+            "identity": identity.wanted(self.recognition.mapping, self.settings),
+            "fake_words": self.recognition.mapping.fake_words or ["fake"],
+            "price_floor": 1.0,
         }
         free = {name: value for name, value in may.items() if name not in written}
         lines += [f"# {line}" for name, value in free.items() for line in self._line(name, value, room=_COMMENT - 2)]
@@ -73,8 +77,19 @@ class Draft:
     def _line(self, name: str, value: Any, *, room: int = _COMMENT) -> list[str]:
         said = self.said.get(name) or Settings.model_fields[name].description
         value = str(value) if name == "data_through" else value
-        first, *more = yaml.safe_dump({name: value}, allow_unicode=True, width=10**9).rstrip().split("\n")
+        words = isinstance(value, list) and name != "orders"  # in one line
+        text = yaml.safe_dump(
+            value if words else {name: value}, allow_unicode=True, width=10**9, default_flow_style=words
+        )
+        first, *more = (f"{name}: {text}" if words else text).rstrip().split("\n")
         return [f"{first:<{room}}  # {said}", *more]
+
+    @property
+    def unsure(self) -> list[str]:
+        """Parameters that the files do not tell: name and value as written, to be looked at."""
+        return [
+            f"{name}: {getattr(self.settings, name)}" for name, said in self.said.items() if said.startswith(_UNTOLD)
+        ]
 
     def write(self) -> Path:
         """Write the parameters.
@@ -120,10 +135,10 @@ def draft(
         coins = _currencies(con, make_settings(values)) if "currency" in recognition.found else {}
         values["currency"] = next(iter(coins), settings.currency)
         told = ", ".join(f"{coin} in {rows:,} rows" for coin, rows in coins.items())
-        said["currency"] = f"the files have {told}" if told else "the files do not say: is it this one? (ISO 4217)"
+        said["currency"] = f"the files have {told}" if told else f"{_UNTOLD}: is it this one? (ISO 4217)"
     if "timezone" not in values:
         values["timezone"] = settings.timezone
-        said["timezone"] = "the files do not say: is it this one? orders are dated by its calendar"
+        said["timezone"] = f"{_UNTOLD}: is it this one? orders are dated by its calendar"
     return Draft(make_settings(values, source="clvbook init"), recognition, said, con)
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 from ibis import _
 
 from clvbook import customers as people
+from clvbook.book import output
 from clvbook.book.cache import Cache, digest
-from clvbook.book.shop_tables import ShopTables, told
+from clvbook.book.shop_tables import NEEDED_FOR, ShopTables, told
 from clvbook.engine import connect
 from clvbook.errors import InputRefused, NotComputable
 from clvbook.orders import Reconciliation, clean_orders, identity, last_complete_month, load_mapping, quality
@@ -46,9 +47,10 @@ class OrdersBook:
         mapping = load_mapping(settings.mapping)
         if own := own_file(settings.mapping):  # the shop's own mapping may change as its orders do
             self.inputs.append({"path": _shown(own, str(own)), "sha256": digest(own), "bytes": own.stat().st_size})
+        if mark := identity.fingerprint(mapping, settings):  # with another salt every customer has another name
+            self.inputs.append({"path": "CLVBOOK_SALT", "sha256": mark, "bytes": 0})
         content = {
             "inputs": list(self.inputs),
-            "salt": identity.fingerprint(mapping, settings),
             **settings.model_dump(include=CLEANING),
         }
         self._shelf = Cache(self.con, settings.shop, content)
@@ -155,6 +157,17 @@ class OrdersBook:
         """What became of the rows of the shop's other tables: table, rows, used, set_aside, reasons (in words)."""
         return self._shop_tables.accounts
 
+    @property
+    def missing_tables(self) -> dict[str, str]:
+        """The tables that the shop does not bring, and what they would give."""
+        return {name: gives for name, gives in NEEDED_FOR.items() if name not in self.files_of}
+
+    def save_shop_set_aside(self) -> None:
+        """Write the rows set aside of each of the shop's tables into the run's tables/; none where all are used."""
+        for name, rows in zip(self.shop_tables.table, self.shop_tables.set_aside, strict=True):
+            if rows:
+                output.save_table(self.con, self.shop_set_aside(name), f"set_aside_{name}")
+
     def shop_set_aside(self, name: str) -> ibis.Table:
         """The rows of a shop's table that were set aside: reason, source_file, line, cells."""
         return self._shop_tables.set_aside(name)
@@ -208,6 +221,11 @@ class OrdersBook:
     def identified_share(self) -> float:
         """Orders that name their customer, as a share of those up to the month's end."""
         return float(self.monthly.identified.sum() / self.monthly.orders.sum())
+
+    @property
+    def identified_revenue_share(self) -> float:
+        """Net revenue of orders that name their customer, as a share of that up to the month's end."""
+        return float(self.monthly.net_identified.sum() / (self.monthly.net.sum() or 1))
 
     @cached_property
     def support(self) -> pd.DataFrame:

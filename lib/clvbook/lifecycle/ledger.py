@@ -23,6 +23,7 @@ from clvbook.lifecycle.stages import ASSETS, STAGES
 
 EXACT = "decimal(38,9)"  # a sum of floats would depend on the order in which the engine's threads meet them
 VALUES = {"value": "residual_revenue", "profit": "residual_profit"}
+MOST_EXTRAPOLATED = 0.5  # of a stage's customers: beyond that a write-off would be an assumption, not a figure
 WRITE_OFF = ["not_back", "written_off", "revenue_not_back", "extrapolated"]
 
 
@@ -34,7 +35,8 @@ class Ledger:
     (expected residual revenue) and profit (where the scores have it); not_back (how many are expected not to buy
     within the horizon: the sum of 1 - P(return)); written_off (not_back / customers); revenue_not_back (each
     customer's revenue so far times 1 - P(return)); extrapolated (share of customers whose P(return) reaches beyond the
-    longest wait that the shop has watched). What cannot be computed is a NotComputable in its cell.
+    longest wait that the shop has watched; above a half the write-off is not computable). What cannot be computed is a
+    NotComputable in its cell.
     """
 
     snapshot: date
@@ -86,9 +88,14 @@ def ledger(
     for name in WRITE_OFF:
         table[name] = [last] * len(table) if isinstance(last, NotComputable) else sums.get(name)
     if not isinstance(last, NotComputable):
-        table[["not_back", "revenue_not_back"]] = table[["not_back", "revenue_not_back"]].astype("float64")
         table["written_off"] = _rate(table["not_back"], table["customers"])
         table["extrapolated"] = _rate(sums["extrapolated"], table["customers"])
+        reason = NotComputable(f"reaches beyond the {last:,} days watched; choose a shorter horizon_days")
+        for name in ("not_back", "written_off", "revenue_not_back"):
+            table[name] = [
+                reason if not isinstance(far, NotComputable) and far > MOST_EXTRAPOLATED else figure
+                for figure, far in zip(table[name], table["extrapolated"], strict=True)
+            ]
     each = table.drop(index="total").reset_index(drop=True)
     each.insert(0, "stage", list(STAGES))
     each.insert(1, "asset", [ASSETS[stage] for stage in STAGES])

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
 from clvbook.errors import BadParameters, NotComputable
-from clvbook.lifecycle.transitions import flows, rates
+from clvbook.lifecycle.transitions import Flows, flows, rates
 
 
 def step_discount(annual_discount_rate: float, *, days: float) -> float:
@@ -201,7 +201,8 @@ def stage_values(
     value = markov_value(P, brings - np.nan_to_num(cost), **how)
     if isinstance(value, NotComputable):
         return value
-    drawn_P, drawn_R = _law(*(each.sum(axis=1) for each in found.resampled(resamples, seed=seed)), margin)
+    pooled = Flows(found.snapshots[-1:], *(each.sum(axis=0, keepdims=True) for each in (found.customers, found.spent)))
+    drawn_P, drawn_R = _law(*(each[:, 0] for each in pooled.resampled(resamples, seed=seed)), margin)
     known = ~np.isnan(drawn_P).any(axis=(1, 2))  # a resample may leave a small stage empty
     draws = markov_value(drawn_P[known], drawn_R[known] - np.nan_to_num(cost), **how)
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)

@@ -257,6 +257,7 @@ def homogeneity(
         p = float((1 + (null >= statistic).sum()) / (1 + resamples))
     error = np.sqrt(expected * (1 - usual))
     z = np.abs(np.divide(counts - expected, error, out=np.zeros(counts.shape), where=error > 0))
+    z = np.where(total > 0, z, -1)  # a stage that nobody was in differs from nothing
     start, end = np.divmod(z.reshape(len(z), -1).argmax(axis=1), stages)
     steps = moves[["snapshot", "previous"]].drop_duplicates().sort_values("snapshot", ignore_index=True)
     each = np.arange(len(counts))
@@ -264,7 +265,9 @@ def homogeneity(
     by_step = by_step.assign(
         rate=rates(counts)[each, start, end], usual=usual[start, end], **{"from": start, "to": end}
     )
-    by_step = by_step[["snapshot", "previous", "statistic", "customers", "from", "to", "rate", "usual"]]
+    by_step = by_step[by_step.customers > 0][
+        ["snapshot", "previous", "statistic", "customers", "from", "to", "rate", "usual"]
+    ]
     by_step = by_step.sort_values("statistic", ascending=False, kind="stable", ignore_index=True)
     return Homogeneity(statistic, df, p, simulated, by_step)
 

@@ -61,8 +61,14 @@ def clean_orders(con: ibis.BaseBackend, settings: Settings) -> Cleaned:
     rows, orders = _from_lines(con, rows) if raw.mapping.level == "line" else _from_rows(con, rows)
     details = read_details(con, raw, orders)
     orders = _canonical(with_pieces(orders, details), raw)
-    no_buyer = identity.without_buyer(raw.mapping, settings, raw.columns)
-    account = reconcile(rows, orders, rows_read=raw.rows, no_buyer=no_buyer).check()
+    account = reconcile(
+        rows,
+        orders,
+        rows_read=raw.rows,
+        no_buyer=identity.without_buyer(raw.mapping, settings, raw.columns),
+        no_refunds=_without_refunds(raw),
+        lines=details.account if details else {},
+    ).check()
     return Cleaned(orders, _set_aside(rows.filter(_.code.notnull()), raw), _flagged(rows), account, raw, details)
 
 
@@ -76,6 +82,13 @@ def last_complete_month(last: Table | date, settings: Settings) -> str:
     if day is None:
         raise InputRefused("0 orders are kept: no month is complete", "`clvbook check` says why rows were set aside")
     return month_of(day if day == month_end(month_of(day)) else day.replace(day=1) - timedelta(days=1))
+
+
+def _without_refunds(raw: RawOrders) -> str:
+    """The column of refunds that the platform has and no file does; else empty. Nothing else tells what went back."""
+    if raw.mapping.level == "line" or {"refund", "refund_of"} & raw.columns:
+        return ""
+    return next(iter(raw.mapping.columns.get("refund", [])), "")
 
 
 def _without_repeats(con: ibis.BaseBackend, raw: RawOrders, rows: Table) -> Table:

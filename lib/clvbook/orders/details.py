@@ -34,6 +34,17 @@ class Details:
     rows_repeated: int
     rows_unread: int
 
+    @property
+    def account(self) -> dict[str, int]:
+        """Lines read, and what became of each: joined, without_order, repeated, unread."""
+        return {
+            "read": self.rows,
+            "joined": self.rows_joined,
+            "without_order": self.rows_without_order,
+            "repeated": self.rows_repeated,
+            "unread": self.rows_unread,
+        }
+
 
 def read_details(con: ibis.BaseBackend, raw: RawOrders, orders: Table) -> Details | None:
     """The lines of the kept `orders` (order_id); None where there is no detail file.

@@ -78,7 +78,7 @@ def _long_enough(text: str, where: str) -> str:
 
 
 def fingerprint(mapping: Mapping, settings: Settings) -> str | None:
-    """A mark of the salt for the cache, where identities are hashed with it; the salt cannot be told from it."""
+    """A mark of the salt, where identities are hashed with it; the salt cannot be told from it."""
     if not set(wanted(mapping, settings)) & set(PERSONAL):
         return None
     return salt_mark()
@@ -86,7 +86,7 @@ def fingerprint(mapping: Mapping, settings: Settings) -> str | None:
 
 def salt_mark() -> str:
     """A mark of the salt, from which the salt cannot be told."""
-    return hashlib.sha256(f"cache {salt()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"cache {salt()}".encode()).hexdigest()
 
 
 def wanted(mapping: Mapping, settings: Settings) -> list[str]:

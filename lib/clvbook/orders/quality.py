@@ -85,7 +85,8 @@ def reasons(reconciliation: Reconciliation) -> pd.DataFrame:
 
 
 def by_month(orders: ibis.Table, *, as_of: date) -> pd.DataFrame:
-    """Month (YYYY-MM), orders, net, refund, identified (orders with a customer), identified_share, customers, new.
+    """Month (YYYY-MM), orders, net, refund, identified (orders with a customer), net_identified, identified_share,
+    customers, new.
 
     `new` counts customers whose first order in the data falls into the month: in the first months of an export that
     starts in the middle of a shop's life, old customers look new.
@@ -96,6 +97,7 @@ def by_month(orders: ibis.Table, *, as_of: date) -> pd.DataFrame:
         net=_.net.sum().cast("float64"),
         refund=_.refund.sum().cast("float64"),
         identified=_.customer_id.count(),
+        net_identified=_.net.sum(where=_.customer_id.notnull()).fill_null(0).cast("float64"),
         customers=_.customer_id.nunique(),
     )
     first = seen.filter(_.customer_id.notnull()).group_by("customer_id").aggregate(month=_.month.min())

@@ -105,11 +105,11 @@ def _of(path: Path) -> Mapping:
     if candidates := _candidates(path):
         return load_mapping(candidates[0][0])
     known = {name: known_columns(path, load_mapping(name)) for name in shipped()}
-    most = load_mapping(max(known, key=lambda name: known[name]))
+    most = load_mapping(max(known, key=lambda name: (known[name] > 1) * known[name]))  # one column may be chance
     try:
         return look(path, most) and most
     except UnknownHeader as refused:
-        like = f"the file is most like {most.title}" if known[most.name] else f"shipped are {', '.join(known)}"
+        like = f"the file is most like {most.title}" if known[most.name] > 1 else f"shipped are {', '.join(known)}"
         raise InputRefused(refused.fact, f"{refused.hint}; {like}; docs/adding-a-platform.md adds others") from None
 
 

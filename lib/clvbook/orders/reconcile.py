@@ -47,6 +47,8 @@ class Reconciliation:
     refunded_beyond: Decimal = Decimal(0)  # part of rows_refund's money that went to orders set aside
     orders_linked: int = 0  # kept orders of guests given to the one customer with the same e-mail or phone
     no_buyer: str = ""  # why there can be no customers, where no column names them
+    no_refunds: str = ""  # which column of refunds no file has: money given back in part is then unknown
+    lines: dict[str, int] = field(default_factory=dict)  # of detail files, see `Details.account`; empty: there are none
 
     def check(self) -> "Reconciliation":
         """Itself, if every row and every cent is accounted for; InputRefused otherwise."""
@@ -78,7 +80,8 @@ class Reconciliation:
         money = {name: float(value) for name, value in vars(self).items() if isinstance(value, Decimal)}
         by_reason = {reason: float(paid) for reason, paid in self.paid_quarantined_by_reason.items()}
         known = self.orders_kept - self.orders_without_customer
-        return {**self.as_dict(), **money, "orders_kept": known, "paid_quarantined_by_reason": by_reason}
+        numbers = {**self.as_dict(), **money, "orders_kept": known, "paid_quarantined_by_reason": by_reason}
+        return numbers if self.lines else {name: value for name, value in numbers.items() if name != "lines"}
 
     @property
     def share_set_aside(self) -> float:
@@ -86,10 +89,11 @@ class Reconciliation:
         return sum(self.quarantined.values()) / self.rows_read if self.rows_read else 0.0
 
 
-def reconcile(rows: Table, orders: Table, *, rows_read: int, no_buyer: str = "") -> Reconciliation:
+def reconcile(rows: Table, orders: Table, *, rows_read: int, **said: Any) -> Reconciliation:
     """Count rows by fate and money by where it went; `rows_read` comes from the files themselves.
 
     rows: code, gives_back, refunding (null or boolean), customer_id, amount, cells. orders: the kept ones, canonical.
+    said: fields of the `Reconciliation` that others know.
     """
     fates = (
         rows.group_by("code", "gives_back", "refunding", nobody=_.customer_id.isnull())
@@ -144,7 +148,7 @@ def reconcile(rows: Table, orders: Table, *, rows_read: int, no_buyer: str = "")
         refunds_unmatched=sum(fate["rows"] for fate in unmatched),
         refunded_beyond=max(-sum((fate["amount"] for fate in back), Decimal(0)) - kept["refund"], Decimal(0)),
         orders_linked=_linked(rows),
-        no_buyer=no_buyer,
+        **said,
     )
 
 

@@ -20,19 +20,23 @@ import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
-from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, SMALL, WIDTHS, Pen
+from clvbook.present.pen import ACCENT, GRID, HEAT, INK, MUTED, PAPER, SECOND, SMALL, STAGES, WIDTHS, Pen
 
-_NAMES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", ACCENT: "accent", SECOND: "second"}
+_NAMES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", ACCENT: "accent", SECOND: "second", HEAT: "heat"}
+_NAMES |= {colour: f"stage-{at}" for at, colour in enumerate(STAGES)}
 
 # Blue and orange differ in lightness, too, and for every kind of colour blindness; each has more than 3:1 to its paper.
+# Stages fade from active to lost, in even steps of lightness.
 _STYLE = """
 .clv-chart{--ink:#1c2733;--muted:#57636f;--grid:#dde2e7;--paper:#fff;--accent:#2166a5;--second:#c85a11;background:#fff;
+--heat:#8fb4dc;--stage-0:#08336b;--stage-1:#265c91;--stage-2:#587a96;--stage-3:#929598;
 display:block;width:100%;max-width:720px;height:auto;aspect-ratio:var(--wide);
 font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans",Arial,"PingFang SC",
 "Microsoft YaHei","Noto Sans CJK SC",sans-serif;font-variant-numeric:tabular-nums}
 .clv-chart .narrow{display:none}
 @media screen and (prefers-color-scheme:dark){.clv-chart{--ink:#e6eaee;--muted:#a3afba;--grid:#343d47;--paper:#14191f;
---accent:#6db1ec;--second:#f2994f;background:#14191f}}
+--accent:#6db1ec;--second:#f2994f;background:#14191f;
+--heat:#2c5f91;--stage-0:#cfe6ff;--stage-1:#8dbbe4;--stage-2:#6b92b3;--stage-3:#6a7178}}
 @media screen and (max-width:600px){.clv-chart{aspect-ratio:var(--narrow)}.clv-chart .wide{display:none}
 .clv-chart .narrow{display:inline}}
 """

@@ -5,6 +5,7 @@ Colours are placeholders here; `canvas` turns them into CSS variables. Widths of
 font of this machine, so that the drawing is the same everywhere.
 """
 
+import math
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from babel.dates import format_date
 from clvbook.present import words
 
 INK, MUTED, GRID, PAPER, ACCENT, SECOND = "#010203", "#010204", "#010205", "#010206", "#010207", "#010208"
+STAGES = ("#010209", "#01020a", "#01020b", "#01020c")  # from active to lost
+HEAT = "#01020d"  # a map's largest value, on which ink can be read
 WIDTHS = {"wide": 720, "narrow": 360}  # pixels of a page and of a phone; text has the same size on both
 TITLE, SMALL, LINE = 15, 12, 20  # pixels: the title's letters, all other letters, from line to line
 
@@ -32,6 +35,7 @@ class Pen:
     legends: list[tuple[Any, int]] = field(default_factory=list)  # and their lines
     bar: Any = None  # a map's colour scale
     bar_room: float = 0  # pixels that it takes with its figures
+    named: list[tuple[Any, list[float], list[str], float]] = field(default_factory=list)  # names beside lines, see ends
 
     def axes(self, *, y: str = "", x: str = "", grid: bool = True) -> Any:
         """Axes with the unit of y written over them and that of x under them."""
@@ -109,11 +113,20 @@ class Pen:
         axes.set_xticks(date2num(ticks), labels)
         axes.set_xlim(date2num(first), date2num(last))
 
-    def mark(self, axes: Any, at: Any, text: str) -> None:
-        """A vertical line and what it stands for, written to its left."""
+    def mark(self, axes: Any, at: Any, text: str, *, after: bool = False) -> None:
+        """A vertical line and what it stands for, written to its left, or to its right (`after`)."""
         axes.axvline(at, color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
-        place = axes.get_xaxis_transform()
-        axes.text(at, 1.0, text + "\u2002", transform=place, ha="right", va="top", color=MUTED)
+        place, side = axes.get_xaxis_transform(), "left" if after else "right"
+        axes.text(at, 1.0, f"\u2002{text}\u2002", transform=place, ha=side, va="top", color=MUTED)
+
+    def ends(self, axes: Any, at: Sequence[float], names: Sequence[str], *, x: float = 1) -> None:
+        """Names right of where lines and areas end (y), or inside at `x` (0..1), apart enough to be read."""
+        self.named.append((axes, list(at), [_cut(name, 26) for name in names], x))
+
+    def square(self, axes: Any, at: tuple[float, float], share: float, text: str, *, size: int = SMALL) -> None:
+        """A map's square around `at` (x, y), the deeper its colour the nearer `share` is to 1, and its figure."""
+        axes.bar(at[0], 0.96, width=0.96, bottom=at[1] - 0.48, color=(HEAT, round(share, 1)))
+        axes.text(*at, text, ha="center", va="center", color=INK, fontsize=size, linespacing=1.3)
 
     def scale(self, image: Any, label: str, form: words.Form) -> None:
         """The colour scale of a map, its name written over it."""
@@ -148,7 +161,10 @@ class Pen:
         last = self.panels[-1][0]
         two_lines = any("\n" in label.get_text() for label in last.get_xticklabels())
         bottom = 6 + SMALL * 1.4 * (2 if two_lines else 1) + (LINE if last.get_xlabel() else 0)
-        right, gap = width - (self.bar_room if self.bar else 24), 14
+        beside = max(
+            (sum(map(_units, name)) * 7 + 10 for *_, names, x in self.named if x == 1 for name in names), default=0
+        )
+        right, gap = width - (self.bar_room if self.bar else max(24, beside)), 14
         each = (height - top - bottom - gap * (len(self.panels) - 1)) / len(self.panels)
         for axes, unit in self.panels:
             over = 26 if unit else 4
@@ -158,6 +174,12 @@ class Pen:
             if self.bar:
                 self.bar.set_position(((right + 12) / width, box[1], 12 / width, box[3]))
             top += each + gap
+        for axes, at, names, x in self.named:
+            tall, (low, high) = axes.get_position().height * height, axes.get_ylim()
+            ground = {"facecolor": PAPER, "alpha": 0.7, "linewidth": 0, "pad": 0} if x < 1 else None
+            for name, y in zip(names, _apart([(y - low) / (high - low) * tall for y in at], 15, tall), strict=True):
+                place = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center", "bbox": ground}
+                axes.annotate(name, (x, y / tall), (8, 0), color=INK, **place)
 
 
 def tick_form(currency: str) -> words.Form:
@@ -180,10 +202,21 @@ def _figures_width(axes: Any) -> float:
     """Pixels that the figures left of an axis take in a usual font of the reader's."""
     low, high = sorted(axes.get_ylim())
     at = [tick for tick in axes.get_yticks() if low <= tick <= high]
-    return (
-        max((sum(map(_units, label)) for label in axes.yaxis.get_major_formatter().format_ticks(at)), default=0) * 7
-        + 14
-    )
+    lines = "\n".join(axes.yaxis.get_major_formatter().format_ticks(at)).split("\n")
+    return max(sum(map(_units, line)) for line in lines) * 7 + 14
+
+
+def _apart(places: Sequence[float], least: float, most: float) -> list[float]:
+    """Places moved so that any two are `least` apart and, as far as that goes, none is beyond `most`."""
+    order = sorted(range(len(places)), key=lambda n: places[n])
+    moved, floor = list(places), -math.inf
+    for n in order:
+        moved[n] = floor = max(places[n], floor + least)
+    roof = max(most, least * (len(places) - 1))
+    for n in reversed(order):
+        moved[n] = roof = min(moved[n], roof)
+        roof -= least
+    return moved
 
 
 def _units(sign: str) -> int:

@@ -1,10 +1,11 @@
 """Sentences that a manager can act on, made from the numbers that stand above them.
 
-in: reconciliations, back-tests and frames; out: `Prose`, plain sentences that display themselves as one paragraph
+in: back-tests and frames; out: `Prose`, plain sentences that display themselves as one paragraph
 
 A sentence that needs a figure which is `NotComputable` becomes "Not computable: <reason>."
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -19,14 +20,17 @@ from clvbook.present import words
 
 @dataclass(frozen=True)
 class Prose:
-    """One paragraph; `banner` sets it apart as a warning. Without a word it shows nothing."""
+    """One paragraph; `banner` sets it apart as a warning. Without a word it shows nothing. A table named in it, such as
+    tables/customers.csv, is a link.
+    """
 
     text: str
     banner: bool = False
 
     def _repr_html_(self) -> str:
         kind = "clv-banner" if self.banner else "clv-say"
-        return f'<p class="{kind}">{escape(self.text)}</p>' if self.text else ""
+        linked = re.sub(r"\btables/[\w-]+\.csv", r'<a href="\g<0>">\g<0></a>', escape(self.text))
+        return f'<p class="{kind}">{linked}</p>' if self.text else ""
 
     def __repr__(self) -> str:
         return self.text
@@ -51,6 +55,16 @@ def tells(sentence: Callable[..., str]) -> Callable[..., str | NotComputable]:
     return told
 
 
+def about(sentence: Callable[..., str]) -> Callable[..., str | NotComputable]:
+    """Like `tells` for what comes first alone: a sentence says itself what else is missing."""
+
+    @wraps(sentence)
+    def told(first: Any, *more: Any) -> str | NotComputable:
+        return first if isinstance(first, NotComputable) else sentence(first, *more)
+
+    return told
+
+
 def level(low: Any, high: Any, form: words.Form, *, confidence: float) -> str:
     """How sure a figure is, for the line under a tile: "95 % interval ¥1.15–1.26 million"."""
     if isinstance(low, NotComputable):
@@ -62,43 +76,6 @@ def model_level(low: Any, high: Any, form: words.Form, *, confidence: float) -> 
     """`level` of a forecast, which is as narrow as the model is sure of itself: a manager must not take it for more."""
     said = level(low, high, form, confidence=confidence)
     return said if isinstance(low, NotComputable) else f"{said} if the model is right"
-
-
-def accounted(reconciliation: Any, currency: str) -> str:
-    """Is everything that was read accounted for?"""
-    r = reconciliation
-    unread = r.quarantined.get("bad_amount", 0)
-    return (
-        f"All {words.number(r.rows_read)} rows are accounted for: {words.count(r.orders_kept, 'order')} kept with "
-        f"{words.short_money(r.net_kept, currency)} net of refunds, {words.count(sum(r.quarantined.values()), 'row')} "
-        f"({words.percent(r.share_set_aside)}) set aside. The money adds up to the cent"
-        + (
-            f", but {words.count(unread, 'row has', 'rows have')} no readable amount and are in no sum."
-            if unread
-            else "."
-        )
-    )
-
-
-def not_yet(orders: int, as_of: Any) -> str:
-    """Does the export reach beyond the month?"""
-    if not orders:
-        return ""
-    return (
-        f"{words.count(orders, 'kept order')} paid after {words.day(as_of)} stay out of this month's figures: for this "
-        "page they have not happened yet."
-    )
-
-
-def set_aside(reasons: pd.DataFrame) -> str:
-    """Which reason weighs most?"""
-    if reasons.empty:
-        return "No row had to be set aside."
-    first = reasons.iloc[0]
-    return (
-        f"The largest group set aside, {words.count(first.rows, 'row')}, is {first.reason.replace('_', ' ')} "
-        f"({first.meaning}). Each row is listed with its file and line, so that it can be put right at its source."
-    )
 
 
 def identity(monthly: pd.DataFrame, currency: str, net_without_customer: Any) -> str:
@@ -115,14 +92,16 @@ def identity(monthly: pd.DataFrame, currency: str, net_without_customer: Any) ->
     )
 
 
-def unidentified(share: float, limit: float) -> str:
+def unidentified(share: float, limit: float, *, of_revenue: float | None = None) -> str:
     """Is too much of the business without a name for a customer page to speak for the shop?"""
     if share <= limit:
         return ""
+    money = "" if of_revenue is None else f", with {words.percent(of_revenue)} of revenue,"
     return (
-        f"{words.percent(share)} of orders do not name their customer, more than the {words.percent(limit, digits=0)} "
-        "up to which this page speaks for the shop (unidentified_limit). It describes the identified customers only: "
-        "who bought without a name may behave differently, and who bought both ways looks less loyal than they are."
+        f"{words.percent(share)} of orders{money} do not name their customer: more than the "
+        f"{words.percent(limit, digits=0)} of orders up to which this page speaks for the shop (unidentified_limit). "
+        "It describes the identified customers only: who bought without a name may behave differently, and who bought "
+        "both ways looks less loyal than they are."
     )
 
 

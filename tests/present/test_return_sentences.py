@@ -1,0 +1,218 @@
+"""return_sentences.py: who comes back in words; a bound, sale, contact or habit is claimed as far as it shows."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from clvbook.errors import NotComputable
+from clvbook.lifecycle.cohorts import Cohorts
+from clvbook.lifecycle.ladder import Flattening
+from clvbook.present import return_sentences as s
+from clvbook.present import words
+from clvbook.present.sentences import say
+from clvbook.settings import make_settings
+
+WHY = NotComputable("not enough data: 3 customers, 200 needed")
+PLAIN = make_settings({"shop": "a", "orders": "o.csv"})
+PAYS = make_settings({"shop": "a", "orders": "o.csv", "margin_rate": 0.4, "contact_cost": 0.5})
+
+
+def told(*sentences):
+    """As a reader meets it, with plain spaces; no figure is broken, no word missing."""
+    found = repr(say(*sentences)).replace(words.SPACE, " ")
+    for fault in ("nan", "inf ", "None", "NotComputable(", "  ", " .", ",,", "..", "()"):
+        assert fault not in found, (fault, found)
+    return found
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        lambda: s.calibration(WHY, PLAIN),
+        lambda: s.stop_rule(WHY, WHY, PLAIN),
+        lambda: s.contact_depth(WHY, [], PLAIN),
+        lambda: s.ladder(WHY, PLAIN),
+        lambda: s.cohorts(WHY),
+    ],
+)
+def test_what_cannot_be_computed_is_its_reason_and_nothing_else(sentence):
+    assert sentence() == WHY
+
+
+def own(*days):
+    bounds = pd.DataFrame({"given": [45, 90, 180], "own": days, "returned": [0.3, 0.5, 0.8]})
+    return SimpleNamespace(reliable_day=600, eventually=0.6, bounds=bounds)
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ((133, 283, 447), "count as silent, 70 % of those who will come back are still to come, so a coupon sent then"),
+        ((133, 283, 447), "Consider stage_bounds: [133, 283, 447] instead of [45, 90, 180]."),
+        (
+            (20, 40, 90),
+            "return sooner than the bounds suppose: a reminder comes late. Consider stage_bounds: [20, 40, 90]",
+        ),
+        ((45, 100, 170), "The given bounds fit. The shop's own would be stage_bounds: [45, 100, 170] instead"),
+        ((45, 100, 400), "The given bounds fit in part. Consider stage_bounds: [45, 100, 400]"),
+        ((1, 1, 7), "So close together they are no stages: stay with stage_bounds: [45, 90, 180]."),
+        ((0, 5, 9), "stay with stage_bounds: [45, 90, 180]."),
+    ],
+)
+def test_bounds_are_proposed_where_the_shops_own_differ_and_can_be_set(days, said):
+    found = told(s.calibration(own(*days), PLAIN))
+    assert found.startswith(
+        "Of the 60 % of purchases that another one follows (within 600 days), half have been followed"
+    )
+    assert said in found
+
+
+def chances(*rows):
+    frame = pd.DataFrame(rows, columns=["silent_days", "rate"])
+    return frame.assign(low=frame.rate - 0.005, high=frame.rate + 0.005)
+
+
+STEADY = chances((0, 0.2), (150, 0.06), (180, 0.05), (210, 0.045), (600, 0.01))
+
+
+def back(best, months=14):
+    frame = pd.DataFrame({"snapshot": pd.date_range("2025-08-31", periods=months, freq="ME"), "customers": 1000})
+    frame["moved"] = [best, *[20] * (months - 1)]
+    return frame.assign(rate=frame.moved / frame.customers)
+
+
+def test_the_last_bound_is_judged_by_the_days_on_its_two_sides():
+    said = told(s.stop_rule(STEADY, WHY, PLAIN))
+    assert said.startswith(
+        "Within the next 30 days buy, of customers silent for 180 days 5.0 % (4.5–5.5 %), silent for 210 days 4.5 % "
+        "(4.0–5.0 %) and silent for 600 days 1.0 % (0.5–1.5 %). About day 180 it does not change by more than chance: "
+        "the day is a convention."
+    )
+    cliff = chances((180, 0.05), (210, 0.01))
+    assert "The chance drops about day 180" in told(s.stop_rule(cliff, WHY, PLAIN))
+    assert told(s.stop_rule(cliff, WHY, PLAIN)).count("silent for") == 2
+    assert s.stop_rule(STEADY.iloc[:3], WHY, PLAIN) == NotComputable("not enough data on silences beyond 180 days")
+
+
+def test_the_best_of_many_months_needs_more_than_the_best_of_luck():
+    assert told(s.stop_rule(STEADY, back(60), PLAIN)).endswith(
+        "In the best of 14 months for it, August 2025, 6.0 % of the lost came back, in all of them 2.3 %: more than "
+        "chance explains. A strong offer may wait for such a month. Some came back by themselves, some were written "
+        "to: what a message adds, only a holdout tells."
+    )
+    # 31 of 1,000 where 2.1 % are usual: some 2 % likely in one month, but not in the best of 14
+    assert "no more than chance explains" in told(s.stop_rule(STEADY, back(31), PLAIN))
+    assert "needs a year of months" in told(s.stop_rule(STEADY, back(60, months=11), PLAIN))
+    never = back(0).assign(moved=0, rate=0.0)
+    assert told(s.stop_rule(STEADY, never, PLAIN)).endswith("Nobody of the lost came back in any month.")
+
+
+NAMES = ["0 to 45 days", "46 to 90 days", "91 to 180 days", "more than 180 days"]
+
+
+def values(*value, of="margin", losing=WHY):
+    frame = pd.DataFrame({"value": value, "break_even": [5.0, 4.0, 3.0, 2.0]})
+    return SimpleNamespace(of=of, by_stage=frame, losing_from=losing)
+
+
+def test_contacts_are_judged_as_far_as_they_surely_lose():
+    some = told(s.contact_depth(values(40.0, 10.0, -1.0, -2.0, losing=2), NAMES, PAYS))
+    assert some == (
+        "At the rates seen, a customer who bought in the last 45 days brings ¥40.00 of margin over the next 365 days, "
+        "one silent for more than 180 days −¥2.00, contacts paid. With a contact every 45 days at ¥0.50, customers "
+        "silent for 91 to 180 days or longer lose money even if every purchase came because of it: leave them alone."
+    )
+    last = told(s.contact_depth(values(40.0, 10.0, 1.0, -2.0, losing=3), NAMES, PAYS))
+    assert "customers silent for more than 180 days lose money" in last
+    every = told(s.contact_depth(values(-4.0, -3.0, -2.0, -1.0, losing=0), NAMES, PAYS))
+    assert "all customers lose money" in every
+    none = told(s.contact_depth(values(40.0, 10.0, 4.0, 2.0), NAMES, PAYS))
+    assert "no stage loses money, nor would the longest silent up to ¥2.00 a contact" in none
+    assert "Only a holdout can tell that." in none
+
+
+def test_without_margin_or_cost_nothing_is_said_of_contacts():
+    why = NotComputable("contact_cost and margin_rate not set: whether a contact pays is not known")
+    said = told(s.contact_depth(values(90.0, 9.0, 8.0, 7.0, of="revenue", losing=why), NAMES, PLAIN))
+    assert "brings ¥90.00 of revenue (margin_rate is not set) over" in said
+    assert said.endswith(f"Down to which stage a contact pays cannot be told: {why}.")
+    assert "contacts paid" not in said
+
+
+def ladder(flat, probabilities=(0.3, 0.4, 0.5), naive=0.25):
+    n = len(probabilities)
+    steps = pd.DataFrame(
+        {"order": range(1, n + 1), "window": 180, "probability": probabilities, "naive": naive}, dtype=object
+    )
+    lacks = [isinstance(p, NotComputable) for p in probabilities]
+    steps["low"] = [p if lack else p - 0.05 for p, lack in zip(probabilities, lacks, strict=True)]
+    steps["high"] = [p if lack else p + 0.05 for p, lack in zip(probabilities, lacks, strict=True)]
+    return SimpleNamespace(steps=steps, flattens_at=lambda window: flat)
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (
+            1,
+            "That a second purchase makes the next one likelier is not shown: its step (+1.0 points, interval",
+        ),
+        (2, "Up to purchase 2 each one is followed by the next more often; the step after it (+1.0 points, interval"),
+        (2, "That is before the 3 to 5 purchases"),
+        (3, "That is within the 3 to 5 purchases"),
+        (5, "That is within the 3 to 5 purchases"),
+        (6, "That is after the 3 to 5 purchases"),
+    ],
+)
+def test_the_habit_is_where_the_ladder_flattens(order, said):
+    found = told(s.ladder(ladder(Flattening(order, 180, 0.01, -0.02, 0.04)), PLAIN))
+    assert found.startswith(
+        "After the first purchase 30 % (25–35 %) buy again within 180 days, after purchase 3 50 % (45–55 %). Simply "
+        "dividing buyers by customers would give 25 % after the first"
+    )
+    assert said.replace("+1.0 points", "+1.0 point") in found
+
+
+def test_a_step_down_is_not_told_as_none():
+    assert "points) falls again." in told(s.ladder(ladder(Flattening(1, 180, -0.1, -0.2, -0.05)), PLAIN))
+    assert told(s.ladder(ladder(WHY), PLAIN)).endswith(f"cannot be seen: {WHY}. Guides name 3 to 5 purchases.")
+
+
+def test_a_ladder_tells_the_steps_that_have_an_interval():
+    short = told(s.ladder(ladder(WHY, probabilities=(0.3, WHY, WHY), naive=0.3), PLAIN))
+    assert short.startswith("After the first purchase 30 % (25–35 %) buy again within 180 days. Where the habit")
+    assert "Simply dividing" not in short  # it would give the same
+    everybody = ladder(WHY, probabilities=(1.0, WHY, WHY))
+    everybody.steps.loc[0, ["low", "high"]] = WHY
+    assert s.ladder(everybody, PLAIN) == WHY  # all who could be seen bought: no share to be told
+
+
+def cohort(shares, size=1000, burn_in=None):
+    months = [f"2025-{n + 1:02d}" for n in range(len(shares))]
+    cells = pd.DataFrame({k: [round(share * size) * (k > 0) for share in shares] for k in range(4)}, index=months)
+    sizes = pd.Series(size, index=months, name="size")
+    every = dict.fromkeys(["on", "on_or_after", "cumulative", "revenue"], cells.astype("Int64"))
+    day = pd.Timestamp("2026-03-31").date()
+    return Cohorts(day, day, burn_in, 0.95, 0, sizes, every)
+
+
+def test_newer_customers_are_compared_with_older_ones():
+    better = told(s.cohorts(cohort([0.2] * 4 + [0.3] * 4)))
+    assert better.startswith(
+        "Within 3 months after the month of the first purchase 20.0 % of the customers of January 2025 to April 2025 "
+        "had bought again, and 30.0 % of those of May 2025 to August 2025: newer customers come back more often, by "
+        "more than chance."
+    )
+    assert "seasons are in it" in better
+    assert "come back less often" in told(s.cohorts(cohort([0.3] * 4 + [0.2] * 4)))
+    assert "no difference that chance does not explain" in told(s.cohorts(cohort([0.2] * 4 + [0.21] * 4)))
+    # nobody of two against one of one is chance
+    assert "no difference" in told(s.cohorts(cohort([0.0, 0.0, 0.0, 1.0], size=1)))
+
+
+def test_too_few_cohorts_are_counted():
+    few = s.cohorts(cohort([0.2] * 3))
+    assert few == NotComputable("not enough data: 3 of 4 months whose new customers can be compared a month later")
+    begun = s.cohorts(cohort([0.2] * 6, burn_in=pd.Timestamp("2025-05-15").date()))
+    assert str(begun).startswith("not enough data: 1 of 4 months")
