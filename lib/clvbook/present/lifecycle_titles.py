@@ -61,7 +61,7 @@ def return_curve(own: Any) -> str:
     """own: `Book.calibration`."""
     first = own.bounds.iloc[0]
     return (
-        f"By day {first.given:.0f} {words.percent(first.returned * own.eventually, digits=0)} have bought again: "
+        f"By day {first.given:.0f}, {words.percent(first.returned * own.eventually, digits=0)} have bought again: "
         f"{words.percent(first.returned, digits=0)} of those who ever do"
     )
 
