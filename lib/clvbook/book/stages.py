@@ -225,7 +225,8 @@ class StageBook(ValueBook):
     def _fine(self) -> list[int]:
         """Finer bounds, each a bound of a stage or between two: a step then fits the stages better."""
         last = self.bounds[-1]
-        return self._reached({*self.bounds, *range(GRAIN, last, GRAIN), last + last // 2, 2 * last, 3 * last}, step=GRAIN)
+        finer = {*self.bounds, *range(GRAIN, last, GRAIN), last + last // 2, 2 * last, 3 * last}
+        return self._reached(finer, step=GRAIN)
 
     def _reached(self, finer: set[int], *, step: int) -> list[int]:
         """The bounds without those that nobody can have passed for two steps: such a stage would still be empty."""
