@@ -100,6 +100,8 @@ def test_the_last_bound_is_judged_by_the_days_on_its_two_sides():
     cliff = told(s.stop_rule(chances((180, 0.05), (210, 0.01)), WHY, PLAIN))
     assert cliff.startswith("Stop after 180 days? There is something to it: the chance to come back drops there. Of")
     assert "for 180 days 5.0 % (4.5–5.5 %) and for 210 days 1.0 % (0.5–1.5 %) buy within" in cliff
+    slope = told(s.stop_rule(chances((150, 0.07), (180, 0.05), (210, 0.03)), WHY, PLAIN))
+    assert slope.startswith("Stop after 180 days? These data do not mark that day")
     assert s.stop_rule(STEADY.iloc[:3], WHY, PLAIN) == NotComputable("not enough data on silences beyond 180 days")
 
 

@@ -60,9 +60,11 @@ def stop_rule(rates: pd.DataFrame, back: pd.DataFrame, settings: Any) -> str | N
         return f"for {words.days(row.silent_days)} {words.percent(row.rate)} ({interval})"
 
     rows = [at, then] if late.equals(then) else [at, then, late]
+    # a chance that falls all the way falls there, too: only a steeper step than the one before it marks the day
+    usually = max(before.iloc[-2].rate - at.rate, 0) if len(before) > 1 else 0
     told = f"Stop after {words.days(stop)}? " + (
         "There is something to it: the chance to come back drops there."
-        if then.high < at.low
+        if then.high < at.low and at.rate - then.rate > 2 * usually
         else "These data do not mark that day: the chance to come back makes no sudden drop there."
     )
     told += f" Of customers without a purchase {words.listing(buy(row) for row in rows)} buy within the next 30 days."
