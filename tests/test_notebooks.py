@@ -19,6 +19,7 @@ from clvbook.simulate import simulate_shop
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 END_MARK = "application/vnd.clvbook.end+json"
+CUSTOMER = re.compile(r"\bC\d{8}\b")  # as the simulator names them
 BLANK = re.compile(r"\b(nan|NaN|None|NaT|inf)\b|<NA>")
 VALUE = {"customers", "ten_groups", "new_customers_by_month", "new_customers_by_source"}
 STAGES = {"ledger", "ladder", "cohorts_average", "stage_flow", "stage_stocks", "stage_moves", "stage_forecast"}
@@ -122,6 +123,7 @@ def check(notebook):
     for at, kind, content in shown(notebook):
         found = BLANK.search(content)
         assert not found, (at, kind, content[max(0, found.start() - 200) : found.end() + 50])
+        assert not CUSTOMER.search(content), (at, kind)  # lists in tables/ name customers, pages never do
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert cell.metadata.papermill.status == "completed"

@@ -23,8 +23,9 @@ INTERVAL = {"low", "high"}
 MAY_LACK = {
     **dict.fromkeys(["kept_orders", "orders", "set_aside"], ORDERS),
     **{name: {"source"} for name in ["purchases", "customers", "scores", "customer_list", "valued", "newcomers"]},
-    "actions": {"value", "last_category", "valid_until", "campaign_id", "arm", "trigger"},  # the lost are on no list
-    "waiting": {"stale_on"},
+    # the lost are on no list, and the holdout gets no offer
+    "actions": {"value", "last_category", "offer", "valid_until", "campaign_id", "arm", "trigger"},
+    "waiting": {"next_stage", "stale_on"},
     "moves": {"from_stage"},
     "grown_moves": {"from_stage"},
     "rates": {"rate", *INTERVAL},  # of a stage that nobody was in

@@ -3,6 +3,8 @@
 from datetime import date, timedelta
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from clvbook.book import open_book
@@ -55,7 +57,8 @@ def test_who_waits_is_worth_what_the_scores_say(book):
     for trigger, told in book.waiting.iloc[:-1].set_index("trigger").value.items():
         people = book.actions.at(trigger).to_pandas()
         assert told == pytest.approx(scores[people.customer_id].sum(), rel=1e-9)
-        assert people.value.is_monotonic_decreasing
+        assert people.expected_revenue.is_monotonic_decreasing
+        assert people.expected_revenue.tolist() == pytest.approx(scores[people.customer_id].tolist(), abs=0.00501)
     lost = book.ledger.stages.set_index("stage").loc["lost"]
     assert book.waiting.value.iloc[-1] == pytest.approx(lost.value, rel=1e-9)
     assert book.waiting.revenue.iloc[-1] == pytest.approx(lost.revenue, rel=1e-9)
@@ -72,9 +75,14 @@ def test_the_lists_in_tables_are_those_of_the_actions(brought, tables):
         assert written.customer_id.tolist() == wanted.to_pandas().customer_id.tolist()
         assert len(written) == told.customers > 0
         assert (written.arm == "holdout").sum() == told.held_out
+        assert (written.send == "yes").sum() == told.write_to == told.customers - told.held_out
+        assert written.columns[0] == "send"
+        assert pa.types.is_date(pq.read_schema(tables / f"{name}.parquet").field("valid_until").type)
         text = pd.read_csv(tables / f"{name}.csv", encoding="utf-8-sig", dtype=str)
         assert text.customer_id.tolist() == written.customer_id.tolist()
         assert text.columns.tolist() == written.columns.tolist()
+        assert text.valid_until.str.fullmatch(r"2026-10-0[1-7]").all()  # a day, without a time of it
+        assert text.offer.isna().tolist() == (text.send == "no").tolist()
 
 
 def test_who_opted_out_is_on_no_list(book, brought, sim):
@@ -177,13 +185,15 @@ def test_triangles_are_written_with_empty_cells_for_what_is_not_over(book, table
     assert written.iloc[0].notna().all()
 
 
-def test_what_is_not_computable_is_an_empty_cell_of_its_columns_type(book, tables):
+def test_what_is_not_computable_is_an_empty_cell_with_its_reason_beside(book, tables):
     for name in ["ledger_rows", "grid", "waiting", "step_values", "cohort_average"]:
         book.save_table(name, getattr(book, name))
         written, shown = pd.read_parquet(tables / f"{name}.parquet"), getattr(book, name)
         lacks = shown.map(lambda cell: isinstance(cell, NotComputable) or cell is None)
-        assert (written.isna().to_numpy() == lacks.to_numpy()).all(), name
-        assert "not enough" not in (tables / f"{name}.csv").read_text(encoding="utf-8-sig")
+        assert (written[shown.columns].isna().to_numpy() == lacks.to_numpy()).all(), name
+        reasons = {cell.reason for cell in shown.to_numpy().ravel() if isinstance(cell, NotComputable)}
+        beside = " ".join(written.get("not_computable", []))
+        assert all(reason in beside for reason in reasons), name
     grid = pd.read_parquet(tables / "grid.parquet")
     assert grid.active.dropna().tolist() == book.grid.active[1:].tolist()
     assert pd.api.types.is_numeric_dtype(grid.active)

@@ -83,3 +83,19 @@ def test_the_end_mark_carries_figures_reasons_checks_and_forecasts():
 def test_a_blank_figure_is_refused():
     with pytest.raises(ValueError, match="NotComputable"):
         output.Kpi("x", "X", float("nan"), "").as_json()
+
+
+def test_a_figure_that_cannot_be_computed_is_empty_with_its_reason_beside(folder):
+    why = NotComputable("not enough data: 3 buyers")
+    frame = pd.DataFrame(
+        {"name": ["a", "b"], "ratio": [1.5, why], "p": [why, why], "sure": [True, False]}, dtype=object
+    )
+    output.save_table(ibis.duckdb.connect(), frame, "campaigns")
+    read = pd.read_parquet(folder / "campaigns.parquet")
+    assert read.ratio.isna().tolist() == [False, True]
+    assert read.ratio[0] == 1.5
+    assert read.p.isna().all()
+    assert read.sure.tolist() == [True, False]
+    assert list(read.not_computable) == [f"p: {why}", f"ratio: {why}; p: {why}"]
+    output.save_table(ibis.duckdb.connect(), frame[["name", "sure"]], "whole")
+    assert list(pd.read_parquet(folder / "whole.parquet")) == ["name", "sure"]

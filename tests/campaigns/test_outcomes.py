@@ -214,3 +214,24 @@ def test_demo_arms_are_whole_and_what_grows_with_days_grows(demo):
     # 107,000 treated and 12,000 held out: the treated bought more, as they truly did
     arms = own.groupby("arm")[["n", "buyers"]].sum()
     assert arms.buyers["treated"] / arms.n["treated"] > arms.buyers["holdout"] / arms.n["holdout"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "more"),
+    [
+        ({"x": "hh", "y": "tt", "z": "tt"}, 1.0),  # always the same
+        ({"w": "hh", "x": "ht", "y": "th", "z": "tt"}, 0.0),  # drawn anew
+        ({"x": "hh", "y": "t", "z": "t"}, 0.5),  # two campaigns share a holdout: 1 less 2 of 4 rows
+        ({"x": "h", "y": "t"}, None),
+        ({"x": "tt"}, None),
+    ],
+    ids=["standing", "anew", "shared", "one campaign", "no holdout"],
+)
+def test_customers_held_out_again(tables, arms, more):
+    words = {"h": "holdout", "t": "treated"}
+    rows = [
+        send(f"c{n}", who, words[arm], assigned_at=START + timedelta(days=30 * n))
+        for who, drawn in arms.items()
+        for n, arm in enumerate(drawn)
+    ]
+    assert outcomes.held_again(tables("sends", rows)) == more

@@ -83,8 +83,14 @@ def test_lists_and_the_lost_are_what_a_plain_count_gives(con, people, within, mi
         row = waiting.loc[place]
         counts = (len(due), int(listed.one_time.sum()), int((listed.arm == "holdout").sum()))
         assert (row.customers, row.one_time, row.held_out) == counts
+        assert row.write_to == (listed.send == "yes").sum() == row.customers - row.held_out
+        assert ((listed.send == "yes") == (listed.arm == "treated")).all()
+        assert (listed.offer.notna() == (listed.arm == "treated")).all()
+        assert listed.revenue_so_far.tolist() == [100 + int(c[1:]) for c in listed.customer_id]
         assert row.revenue == pytest.approx(sum(100 + int(c[1:]) for c in due))
     assert waiting.customers[3] == sum(r > bounds[-1] for r in recency)
+    assert waiting.write_to[3] == 0
+    assert waiting.next_stage.tolist() == ["silent", "sleeping", "lost", None]
     assert len(everybody) == len(set(everybody))  # nobody is on two lists
 
 
@@ -107,13 +113,22 @@ def test_the_list_is_an_assignment_file_and_says_what_to_send(con):
     listed = found.at(45).to_pandas()
     assert set(listed.campaign_id) == {"demo-2026-10-day045"}
     assert set(listed.assigned_at) == {pd.Timestamp(datetime(2026, 11, 1))}
-    offers = listed.groupby(["arm", "one_time"]).offer.unique().map(list).to_dict()
+    offers = listed.fillna({"offer": "none"}).groupby(["send", "arm", "one_time"]).offer.unique().map(list).to_dict()
     assert offers == {
-        ("holdout", False): [actions.HELD_OUT],
-        ("holdout", True): [actions.HELD_OUT],
-        ("treated", False): ["new arrivals and pairings"],
-        ("treated", True): ["second-purchase gift: one of the season"],
+        ("no", "holdout", False): ["none"],
+        ("no", "holdout", True): ["none"],
+        ("yes", "treated", False): ["new arrivals and pairings"],
+        ("yes", "treated", True): ["second-purchase gift: one of the season"],
     }
+    # what whoever sends needs comes first
+    assert listed.columns.tolist() == [
+        *("send", "customer_id", "offer", "valid_until", "last_category", "orders", "one_time"),
+        *("expected_revenue", "revenue_so_far", "last_day"),
+        *("stage", "next_stage", "first_day", "campaign_id", "arm", "assigned_at"),
+    ]
+    # a day to the engine as well, and not a moment that is called one
+    assert found.at(45).schema()["valid_until"].is_date()
+    assert set(found.at(45).valid_until.typeof().to_pandas()) == {"DATE"}
     assert found.waiting.offer.tolist() == [*actions.OFFERS, actions.PARKED]
     assert list(found.lists) == [f"act_{b}_stale_2026-11-08" for b in ("045", "090", "180")]
     # the file is stale on the day in its name: the day after the last one on which a stage on it may end
@@ -132,8 +147,9 @@ def test_most_valuable_first_and_unknown_values_last(con):
     listed = found.at(45).to_pandas()
     # c3 before c0: as valuable, more revenue; c2 has no score
     assert listed.customer_id.tolist() == ["c1", "c3", "c0", "c2"]
-    assert listed.value.tolist()[:3] == [9, 5, 5]
-    assert listed.value.isna().tolist() == [False, False, False, True]
+    assert listed.expected_revenue.tolist()[:3] == [9, 5, 5]
+    assert listed.expected_revenue.isna().tolist() == [False, False, False, True]
+    assert listed.revenue_so_far.tolist() == [101, 103, 100, 102]
     assert listed.last_category.fillna("").tolist() == ["tea", "", "", ""]
     assert str(found.waiting.value[0]) == "1 of 4 customers have no score"
     whole = actions.ending(

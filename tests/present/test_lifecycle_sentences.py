@@ -20,9 +20,11 @@ WAITING = pd.DataFrame(
     {
         "trigger": [45, 90, 180, 180],
         "stage": STAGES,
+        "next_stage": [*STAGES[1:], None],
         "customers": [41, 1, 0, 700],
         "one_time": [20, 1, 0, 500],
         "held_out": [4, 1, 0, 0],
+        "write_to": [37, 0, 0, 0],
         "opted_out": [2, 0, 0, 30],
         "revenue": [5000.0, 100.0, 0.0, 9e4],
         "value": [4680.0, 95.5, 0.0, 4e4],
@@ -63,30 +65,37 @@ def test_what_cannot_be_computed_is_its_reason_and_nothing_else(sentence):
     assert sentence() == WHY
 
 
-def test_the_head_names_who_moves_what_they_are_worth_and_who_is_held_out():
+def test_the_head_names_who_moves_what_to_send_to_how_many_and_who_is_held_out():
     assert told(s.about_to_move(WAITING, PLAIN)) == (
-        "In the next 7 days, unless they buy: 41 customers stop being active, 45 days after the last purchase (still "
-        "worth ¥4,680; send: new arrivals); 1 customer stops being silent, 90 days after the last purchase (still "
-        "worth ¥95.50; send: small coupon). Their lists are ready in tables/ and stale from 8 October 2026 on. 5 "
-        "customers on them are held out, drawn at random: send them nothing, so that the difference can be measured."
+        "In the next 7 days, unless they buy before: 41 customers become silent (45 days without a purchase); send to "
+        "37 of them: new arrivals. 1 customer becomes sleeping (90 days without a purchase); send nothing (held out). "
+        "Whoever of them has bought only once gets a second-purchase gift instead. The 5 left out, drawn at random, "
+        "get nothing, so that the difference can be measured. The lists are in tables/; use none of them from 8 "
+        "October 2026 on."
     )
-    one = told(s.about_to_move(WAITING.assign(held_out=[1, 0, 0, 0]), PLAIN))
-    assert "1 customer on them is held out" in one
+    one = told(s.about_to_move(WAITING.assign(held_out=[1, 0, 0, 0], write_to=[40, 1, 0, 0]), PLAIN))
+    assert "send to 40 of them: new arrivals. 1 customer becomes sleeping" in one
+    assert "(90 days without a purchase); send: small coupon. Whoever" in one
+    assert "The one left out, drawn at random, gets nothing, so that" in one
+    assert "second-purchase gift" not in told(s.about_to_move(WAITING.assign(one_time=0), PLAIN))
     nobody = told(s.about_to_move(WAITING.assign(customers=[0, 0, 0, 700]), PLAIN))
     assert nobody == "No customer's stage ends in the next 7 days: there is nobody to write to."
 
 
-def test_without_values_the_head_still_says_what_to_send():
-    said = told(s.about_to_move(WAITING.assign(value=[WHY] * 4), PLAIN))
-    assert "after the last purchase (send: new arrivals)" in said
-    assert "worth" not in said
+def test_the_head_needs_no_values_to_say_what_to_send():
+    assert s.about_to_move(WAITING.assign(value=[WHY] * 4), PLAIN) == s.about_to_move(WAITING, PLAIN)
 
 
 def test_a_holdout_of_nobody_is_not_told_as_one():
-    none = WAITING.assign(held_out=0)
-    assert told(s.about_to_move(none, PLAIN)).endswith("the difference cannot be measured.")
-    without = PLAIN.model_copy(update={"holdout_share": 0.0})
-    assert told(s.about_to_move(none, without)).endswith("stale from 8 October 2026 on.")
+    none = WAITING.assign(held_out=0, write_to=[41, 1, 0, 0])
+    said = told(s.about_to_move(none, PLAIN))
+    assert "41 customers become silent (45 days without a purchase); send: new arrivals. 1 customer" in said
+    assert (
+        "So few are on the lists that nobody was drawn to get nothing: the difference cannot be measured. The" in said
+    )
+    without = told(s.about_to_move(none, PLAIN.model_copy(update={"holdout_share": 0.0})))
+    assert without.endswith("gift instead. The lists are in tables/; use none of them from 8 October 2026 on.")
+    assert "measured" not in without
     assert "can never be known" in s.holdout(0.0)
     assert s.holdout(0.1) == ""
 
@@ -95,9 +104,17 @@ def test_the_lists_say_whom_to_take_off():
     files = ["act_045", "act_090", "act_180"]
     said = told(s.lists(WAITING, ENDS, FULL, files))
     assert said.startswith("tables/act_045.csv, tables/act_090.csv and tables/act_180.csv name the customers")
-    assert "with what they bought last, the offer, and the arm" in said
-    assert "bought since the month's end; 2 customers who opted out already came off." in said
-    assert "over the next 2 days those of 7 active, 5 silent and 0 sleeping customers" in said
+    assert "with what they bought last, the offer and the last day on which it is in time (valid_until)." in said
+    assert "Write to the rows with send = yes, the earliest days first; before that, take off whoever has" in said
+    assert "bought since the month's end (2 customers who opted out already came off). Keep the files: with" in said
+    assert "over the next 2 days those of 7 active, 5 silent and 0 sleeping customers. These lists hold the" in said
+    assert said.endswith("the first 7 days of them; act_within_days sets how many.")
+    one = told(s.lists(WAITING.assign(opted_out=[1, 0, 0, 30]), ENDS, FULL, files))
+    assert "(1 customer who opted out already came off)" in one
+    # without a holdout the files show nothing of what the messages changed
+    alone = told(s.lists(WAITING, ENDS, FULL.model_copy(update={"holdout_share": 0.0}), files))
+    assert "already came off). Stages end every day" in alone
+    assert "changed" not in alone
     plain = told(s.lists(WAITING, ENDS, PLAIN, files))
     assert "whoever wants no messages: that is not known here (customers is not set)." in plain
     assert "bought last" not in plain

@@ -31,7 +31,7 @@ AHEAD = pd.DataFrame(
     }
 )
 BACK = pd.DataFrame({"silent_days": [0, 600], "rate": [0.1, 0.017], "low": [0.09, 0.01], "high": [0.11, 0.03]})
-OWN = SimpleNamespace(bounds=pd.DataFrame({"given": [45, 90, 180], "returned": [0.22, 0.4, 0.6]}))
+OWN = SimpleNamespace(eventually=0.6, bounds=pd.DataFrame({"given": [45, 90, 180], "returned": [0.22, 0.4, 0.6]}))
 
 
 def ladder(*low):
@@ -52,8 +52,15 @@ def triangle(*shares):
         (lambda: titles.flow(FLOW), "September 2026: 7 came, 5 paused"),
         (lambda: titles.alluvial(MOVED), "8 stopped being active, 5 are active again"),
         (lambda: titles.matrix(RATES), "In a month 60\u00a0% of the active stop being active"),
-        (lambda: titles.forecast(AHEAD), "41–66 active customers by September 2026"),
-        (lambda: titles.return_curve(OWN), "By day 45, 22\u00a0% of those who return have returned"),
+        (lambda: titles.forecast(AHEAD), "About 55\u00a0active customers by September 2026 (41–66)"),
+        (
+            lambda: titles.forecast(AHEAD.assign(expected=1.2, low=0.3)),
+            "About 1\u00a0active customer by September 2026 (0–66)",
+        ),
+        (
+            lambda: titles.return_curve(OWN),
+            "By day 45, 13\u00a0% have bought again: 22\u00a0% of those who ever do",
+        ),
         (
             lambda: titles.return_rates(BACK),
             "The chance to buy within 30 days falls from 10.0\u00a0% to 1.7\u00a0% after 600\u00a0days",

@@ -1,5 +1,7 @@
 """present/pen.py: axes that begin at zero, print like the page, and never show more dates than fit."""
 
+from itertools import pairwise
+
 import matplotlib.dates
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from clvbook.present import words
-from clvbook.present.pen import Pen, on_axis, tick_form
+from clvbook.present.pen import Pen, _apart, on_axis, tick_form
 
 
 def a_pen(*, wide=True):
@@ -57,3 +59,15 @@ def test_numbers_on_an_axis(value, printed):
 
 def test_money_on_an_axis():
     assert tick_form("GBP")(1_250_000) == "£1.25\u00a0m"
+
+
+@settings(deadline=None, max_examples=50, derandomize=True)
+@given(st.lists(st.floats(0, 300), min_size=1, max_size=12))
+def test_names_beside_lines_keep_their_order_and_do_not_overlap(places):
+    moved = _apart(places, 15, 300)
+    order = sorted(range(len(places)), key=lambda n: places[n])
+    ranked = [moved[n] for n in order]
+    assert all(b - a >= 15 - 1e-9 for a, b in pairwise(ranked))
+    assert max(moved) <= 300 + 1e-9
+    if all(b - a >= 15 for a, b in pairwise(sorted(places))):
+        assert moved == places

@@ -91,6 +91,7 @@ class Book(OutlookBook):
         """Compute the shared tables, so that notebooks find them."""
         self.set_aside  # noqa: B018
         self.with_flagged  # noqa: B018
+        self.shop_tables  # noqa: B018
         self.scores  # noqa: B018
         self.history  # noqa: B018
         self.prepare_campaigns()

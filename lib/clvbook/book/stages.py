@@ -225,9 +225,10 @@ class StageBook(ValueBook):
     def _fine(self) -> list[int]:
         """Finer bounds, each a bound of a stage or between two: a step then fits the stages better."""
         last = self.bounds[-1]
-        return self._seen({*self.bounds, *range(GRAIN, last, GRAIN), last + last // 2, 2 * last, 3 * last}, step=GRAIN)
+        finer = {*self.bounds, *range(GRAIN, last, GRAIN), last + last // 2, 2 * last, 3 * last}
+        return self._reached(finer, step=GRAIN)
 
-    def _seen(self, finer: set[int], *, step: int) -> list[int]:
+    def _reached(self, finer: set[int], *, step: int) -> list[int]:
         """The bounds without those that nobody can have passed for two steps: such a stage would still be empty."""
         watched = (self.as_of - self._first_purchase).days - 2 * step
         return sorted(day for day in finer if day in self.bounds or day < watched)
@@ -282,7 +283,7 @@ class StageBook(ValueBook):
         multiples at most, for bounds far apart.
         """
         step, last = self.bounds[0], self.bounds[-1]
-        return self._seen({*self.bounds, *range(step, min(2 * last, MOST * step) + 1, step), 3 * last}, step=step)
+        return self._reached({*self.bounds, *range(step, min(2 * last, MOST * step) + 1, step), 3 * last}, step=step)
 
     @cached_property
     def silences(self) -> list[str]:

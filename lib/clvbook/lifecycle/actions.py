@@ -28,7 +28,6 @@ SECOND_PURCHASE = (
     "second-purchase gift: a special offer",
 )
 PARKED = "park until the big sale"  # the source gives up after 180 days, and wakes the lost at Double 11
-HELD_OUT = "send nothing: held out to measure the effect"
 DIGITS = 13  # hex digits of the hash that draws an arm: 52 bits, as many as a float holds exactly
 
 
@@ -61,27 +60,39 @@ class Actions:
     def at(self, trigger: int) -> ibis.Table:
         """Whom to write to before the stage with this bound ends, the most valuable first, without who opted out.
 
-        customer_id, orders, one_time, first_day, last_day, stage and next_stage (their names), valid_until (the stage's
-        last day), revenue (so far), value (still expected, null without a score), last_category (null where not known),
-        offer (its class; for the holdout: to send nothing), campaign_id, arm (treated or holdout), assigned_at.
+        What whoever sends needs comes first: send (yes, or no for the holdout), customer_id, offer (its class; null for
+        the holdout), valid_until (date: the stage's last day), last_category (null where not known), orders, one_time,
+        expected_revenue (null without a score), revenue_so_far, last_day; then stage and next_stage (their names),
+        first_day, campaign_id, arm (treated or holdout), assigned_at, which make the list the assignment file.
         """
         if trigger not in self.bounds:
             raise BadParameters(f"day {trigger} is no bound of a stage", f"choose one of {list(self.bounds)}")
         place = self.bounds.index(trigger)
         order = [_.value.desc(nulls_first=False), _.revenue.desc(), _.customer_id]
         listed = self.moving.filter(_.place == place, ~_.opted_out).order_by(order)
-        return listed.mutate(stage=ibis.literal(STAGES[place]), next_stage=ibis.literal(STAGES[place + 1])).select(
-            *("customer_id", "orders", "one_time", "first_day", "last_day", "stage", "next_stage", "valid_until"),
-            *("revenue", "value", "last_category", "offer", "campaign_id", "arm", "assigned_at"),
+        return (
+            listed.select(
+                *("customer_id", "offer", "valid_until", "last_category", "orders", "one_time"),
+                *("last_day", "first_day", "campaign_id", "arm", "assigned_at"),
+                send=ibis.ifelse(_.arm == "treated", "yes", "no"),
+                expected_revenue=_.value.round(2),
+                revenue_so_far=_.revenue.round(2),
+                stage=ibis.literal(STAGES[place]),
+                next_stage=ibis.literal(STAGES[place + 1]),
+            )
+            .relocate("send", before="customer_id")
+            .relocate("expected_revenue", "revenue_so_far", before="last_day")
+            .relocate("stage", "next_stage", before="first_day")
         )
 
     @property
     def waiting(self) -> pd.DataFrame:
         """What waits to be done: one row a trigger, and a last one for the lost, who have no list.
 
-        trigger (days; for the lost the last bound), stage (that ends; for the lost their own), customers, of them
-        one_time and held_out, beside them opted_out; revenue (so far) and value (still expected) of the customers in
-        currency, value NotComputable where someone has no score; offer to repeat customers; stale_on (None: no list).
+        trigger (days; for the lost the last bound), stage (that ends; for the lost their own), next_stage (None for the
+        lost), customers, of them one_time, held_out and write_to (the others), beside them opted_out; revenue (so far)
+        and value (still expected) of the customers in currency, value NotComputable where someone has no score; offer
+        to repeat customers; stale_on (None: no list).
         """
         told = ~_.opted_out
         counted = self.moving.group_by("place").aggregate(
@@ -106,7 +117,9 @@ class Actions:
             {
                 "trigger": [*self.bounds, self.bounds[-1]],
                 "stage": STAGES,
+                "next_stage": pd.Series([*STAGES[1:], None], dtype=object),
                 **frame[counts],
+                "write_to": [*(frame.customers - frame.held_out)[:-1], 0],
                 "revenue": frame.revenue.fillna(0.0),
                 "value": value,
                 "offer": [*OFFERS, PARKED],
@@ -185,12 +198,13 @@ def ending(
         moving = moving.left_join(left, "customer_id").drop("customer_id_right")
         moving = moving.mutate(opted_out=_.opted_out.fill_null(False))
     moving = moving.mutate(
-        valid_until=_by_place(_.last_day + ibis.interval(days=bound) for bound in bounds).cast("date"),
+        # a day and an interval are a moment to the engine, whatever Ibis says
+        valid_until=_by_place(_.last_day + ibis.interval(days=bound) for bound in bounds).cast("timestamp").date(),
         campaign_id=_by_place(campaigns),
     ).mutate(arm=arm(_.customer_id, _.campaign_id, holdout_share=holdout_share))
     offer = ibis.ifelse(_.one_time, _by_place(SECOND_PURCHASE), _by_place(OFFERS))
     moving = moving.mutate(
-        offer=ibis.ifelse(_.arm == "holdout", HELD_OUT, offer.fill_null(PARKED)),
+        offer=ibis.ifelse(_.arm == "holdout", ibis.null("string"), offer.fill_null(PARKED)),
         assigned_at=ibis.literal(datetime.combine(as_of + timedelta(days=1), time())),
     )
     return Actions(as_of, within_days, tuple(bounds), moving, scores if isinstance(scores, NotComputable) else None)

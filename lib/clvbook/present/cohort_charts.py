@@ -11,9 +11,10 @@ import pandas as pd
 from clvbook.errors import NotComputable
 from clvbook.present import words
 from clvbook.present.canvas import Chart, draw, drawn
-from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, STAGES, Pen
+from clvbook.present.pen import ACCENT, GRID, INK, MUTED, PAPER, SECOND, Pen
 
-LOOKS = (("o", STAGES[0], "-"), ("D", SECOND, (0, (5, 2))), ("s", STAGES[2], (0, (2, 1))))
+LOOKS = (("o", ACCENT, "-"), ("D", SECOND, (0, (5, 2))), ("s", MUTED, (0, (2, 1))))
+POINTS = 120  # of a curve: more cannot be seen, and a long history would make the page heavy
 
 
 @drawn
@@ -27,6 +28,7 @@ def return_curve(
     """
     seen = frame if isinstance(last_day, NotComputable) else frame[frame["day"] <= last_day]
     days, come = seen["day"].to_numpy(), 1 - seen["survival"].to_numpy()
+    shown = seen.iloc[np.unique(np.linspace(0, len(seen) - 1, POINTS).round().astype(int))]
     marks = pd.DataFrame(columns=["given", "own"]) if isinstance(bounds, NotComputable) else bounds
 
     def at(day: float) -> float:
@@ -34,8 +36,8 @@ def return_curve(
 
     def paint(pen: Pen) -> None:
         axes = pen.axes(y="share of purchases followed by another", x="days after a purchase")
-        axes.fill_between(days, 1 - seen["high"], 1 - seen["low"], color=ACCENT, alpha=0.25, linewidth=0, step="post")
-        axes.step(days, come, color=ACCENT, where="post")
+        axes.fill_between(shown["day"], 1 - shown["high"], 1 - shown["low"], color=ACCENT, alpha=0.25, linewidth=0)
+        axes.plot(shown["day"], 1 - shown["survival"], color=ACCENT)
         for name, marker, face in (("given", "o", INK), ("own", "D", PAPER)):
             look = {"color": INK, "markerfacecolor": face, "markersize": 8, "zorder": 4}
             label = "bounds of the stages" if name == "given" else "bounds that fit this shop"
@@ -80,7 +82,7 @@ def return_rates(frame: pd.DataFrame, *, title: str, mark: int, within: int = 30
         axes.plot(frame["silent_days"], frame["rate"], "o", color=ACCENT, markersize=5.5)
         pen.from_zero(axes)
         pen.shares(axes.yaxis)
-        pen.mark(axes, mark, f"day {mark}: the source stops", after=True)
+        pen.mark(axes, mark, f"day {mark}: the rule of thumb stops", after=True)
 
     said = "; ".join(
         f"after {words.days(row.silent_days)} {words.percent(row.rate)} "
@@ -106,13 +108,14 @@ def ladder(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     def paint(pen: Pen) -> None:
         axes = pen.axes(y="buy again within the window", x="after purchase number")
         axes.axvspan(2.5, 5.5, color=GRID, alpha=0.6, linewidth=0)
-        axes.text(4, 0.0, "the source: 3 to 5", ha="center", va="bottom", color=MUTED)
+        axes.text(4, 0.0, "rule of thumb: 3 to 5", ha="center", va="bottom", color=MUTED)
         for place, (window, (marker, colour, dash)) in enumerate(looks.items()):
             rows = figures[figures["window"] == window]
             at = rows["order"] + (place - (len(windows) - 1) / 2) * 0.12
             axes.vlines(at, rows["low"], rows["high"], color=colour, linewidth=2.2, alpha=0.55)
             axes.plot(at, rows["probability"], marker=marker, color=colour, linestyle=dash, label=words.days(window))
-            axes.plot(at, rows["naive"], marker, linestyle="none", color=colour, markerfacecolor=PAPER, markersize=4.5)
+            look = {"color": colour, "markerfacecolor": PAPER, "markersize": 4.5}
+            axes.plot(at, rows["naive"], marker, linestyle="none", label="" if place else "simply divided", **look)
         pen.from_zero(axes)
         pen.shares(axes.yaxis)
         axes.set_xticks(sorted(frame["order"].unique()))
@@ -182,12 +185,12 @@ def triangle(
     }
     said = ", ".join(f"month {k}: {words.percent(share)}" for k, share in average.items())
     told = (
-        f"{title}. {words.count(len(frame), 'cohort')}, per cent of each by month after the first purchase, blank where "
-        f"the month is not over. All cohorts together {said}."
+        f"{title}. {words.count(len(frame), 'cohort')}, per cent of each by month after the first purchase, blank "
+        f"where the month is not over. All cohorts together {said}."
     )
     if len(marked):
         told += f" With a star: {words.count(len(marked), 'cohort')} in which old customers look new."
-    return draw(paint, title=title, alt=alt or told, height=70 + 19 * len(frame), narrow=80 + 19 * len(frame))
+    return draw(paint, title=title, alt=alt or told, height=110 + 19 * len(frame), narrow=130 + 19 * len(frame))
 
 
 def _first_blank(row: pd.Series) -> Any:

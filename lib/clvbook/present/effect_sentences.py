@@ -116,11 +116,7 @@ def coupon_use(use: Any, settings: Any) -> str:
             f"{words.number(max(use.used - use.caused, 0))}, "
             "went to customers who would have bought anyway."
         )
-    return (
-        f"{told} If all who buy anyway used one, it would cost {money(use.subsidy)} for the same gain: show the "
-        "coupon to "
-        "those who have been silent, not to everybody."
-    )
+    return f"{told} If all who buy anyway used one, it would cost {money(use.subsidy)} for the same gain."
 
 
 @tells

@@ -68,7 +68,7 @@ def flow(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
     series = {"returning": ACCENT, "resurrected": (ACCENT, 0.4), "new": SECOND}
 
     def paint(pen: Pen) -> None:
-        axes = pen.axes(y="customers a period; below zero: bought in the one before, not in this one")
+        axes = pen.axes(y="customers; below zero: bought before, not now")
         floor = np.zeros(len(frame))
         for name, colour in series.items():
             axes.bar(middle, frame[name], width, floor, color=colour, label=name)
@@ -78,7 +78,7 @@ def flow(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
             hatch = {"edgecolor": PAPER, "hatch": "////", "linewidth": 0}
             for height in (floor, stayed_away):
                 axes.bar(middle[early], height[early], width[early], facecolor="none", **hatch)
-            axes.bar(middle[:1], 0, facecolor=MUTED, label="hatched: too early to tell new from old", **hatch)
+            axes.bar(middle[:1], 0, facecolor=MUTED, label="too early to tell new from old", **hatch)
         axes.axhline(0, color=MUTED, linewidth=1)
         axes.spines["bottom"].set_visible(False)
         pen.dates(axes)
@@ -116,7 +116,7 @@ def alluvial(frame: pd.DataFrame, *, title: str, stages: Sequence[str], alt: str
 
     def paint(pen: Pen) -> None:
         axes = pen.axes(grid=False)
-        axes.set_axis_off() if False else axes.spines["bottom"].set_visible(False)
+        axes.spines["bottom"].set_visible(False)
         axes.set_xticks([])
         x = np.linspace(0, 1, 25)
         bend = x * x * (3 - 2 * x)
@@ -257,6 +257,7 @@ def value_by_stage(frame: pd.DataFrame, *, title: str, currency: str, alt: str |
                 )
                 axes.bar_label(bars, [label(row, name)], padding=5, color=INK)
         axes.xaxis.grid(False)
+        axes.spines["bottom"].set_visible(False)
         axes.set_xticks([])
         pen.from_zero(axes, along="x", room=0.5 if pen.wide else 1.2)
 

@@ -67,35 +67,40 @@ def purchases(count: str) -> str:
 
 @tells
 def about_to_move(waiting: pd.DataFrame, settings: Any) -> str:
-    """Who is about to leave which stage, what are they worth, and what is to be done? The head of the page."""
+    """Who is about to leave which stage, and what is to be sent to how many of them? The head of the page."""
     lists = waiting.iloc[:-1]
     total, within = lists.customers.sum(), words.days(settings.act_within_days)
     if not total:
         return f"No customer's stage ends in the next {within}: there is nobody to write to."
 
-    def worth(value: Any) -> str:
-        known = not isinstance(value, NotComputable)
-        return f"still worth {words.short_money(value, settings.currency)}; " if known else ""
+    def send(row: Any) -> str:
+        if not row.write_to:
+            return "send nothing (held out)"
+        return f"send{f' to {words.number(row.write_to)} of them' if row.held_out else ''}: {row.offer}"
 
     told = [
-        f"{words.count(row.customers, 'customer stops', 'customers stop')} being {row.stage}, {row.trigger} days after "
-        f"the last purchase ({worth(row.value)}send: {row.offer})"
+        f"{words.count(row.customers, 'customer becomes', 'customers become')} {row.next_stage} ({row.trigger} days "
+        f"without a purchase); {send(row)}."
         for row in lists.itertuples()
         if row.customers
     ]
+    if lists.one_time.sum() and lists.write_to.sum():
+        told.append("Whoever of them has bought only once gets a second-purchase gift instead.")
     held = lists.held_out.sum()
+    who = (
+        "The one left out, drawn at random, gets"
+        if held == 1
+        else f"The {words.number(held)} left out, drawn at random, get"
+    )
     kept = (
-        f" {words.count(held, 'customer on them is', 'customers on them are')} held out, drawn at random: send them "
-        "nothing, so that the difference can be measured."
+        f"{who} nothing, so that the difference can be measured."
         if held
-        else " So few are on them that nobody was drawn to be held out: the difference cannot be measured."
+        else "So few are on the lists that nobody was drawn to get nothing: the difference cannot be measured."
         if settings.holdout_share
         else ""
     )
-    return (
-        f"In the next {within}, unless they buy: {'; '.join(told)}. Their lists are ready in tables/ and stale from "
-        f"{words.day(lists.stale_on.iloc[0])} on.{kept}"
-    )
+    ends = f"The lists are in tables/; use none of them from {words.day(lists.stale_on.iloc[0])} on."
+    return " ".join(filter(None, [f"In the next {within}, unless they buy before:", *told, kept, ends]))
 
 
 @tells
@@ -107,18 +112,22 @@ def lists(waiting: pd.DataFrame, ends: pd.DataFrame, settings: Any, files: list[
         for stage, group in ends.groupby("stage", sort=False)
     ]
     opted = waiting.opted_out.iloc[:-1].sum()
-    off = "Before sending, take off whoever has bought since the month's end"
+    off = "take off whoever has bought since the month's end"
     if settings.customers is None:
         off += " and whoever wants no messages: that is not known here (customers is not set)"
     elif opted:
-        off += f"; {words.count(opted, 'customer')} who opted out already came off"
+        off += f" ({words.count(opted, 'customer')} who opted out already came off)"
     last = "what they bought last, " if settings.order_items is not None else ""
+    keep = (
+        " Keep the files: with the orders that follow they show what the messages changed. One list alone is seldom "
+        "large enough for that, several months' lists are."
+    )
     return (
         f"{words.listing(f'tables/{name}.csv' for name in files)} name the customers, the most valuable first, with "
-        f"{last}the offer, and the arm: treated or holdout. Keep them: from a list and what was bought after it, next "
-        f"month's campaign page tells what the message changed. {off}. Stages end every day: over the next "
-        f"{words.days(ahead)} those of {words.listing(each)} customers. These lists hold the first "
-        f"{words.days(settings.act_within_days)}; act_within_days sets how many."
+        f"{last}the offer and the last day on which it is in time (valid_until). Write to the rows with send = yes, "
+        f"the earliest days first; before that, {off}.{keep if settings.holdout_share else ''} Stages end every day: "
+        f"over the next {words.days(ahead)} those of {words.listing(each)} customers. These lists hold the first "
+        f"{words.days(settings.act_within_days)} of them; act_within_days sets how many."
     )
 
 

@@ -50,14 +50,20 @@ def matrix(frame: pd.DataFrame) -> str:
 def forecast(frame: pd.DataFrame) -> str:
     """frame: `Book.stage_forecast`."""
     last = frame[(frame.stage == "active") & (frame.ahead == frame.ahead.max())].iloc[0]
-    return f"{words.interval(last.low, last.high, words.number)} active customers by {words.month(last.snapshot)}"
+    return (
+        f"About {words.count(last.expected, 'active customer')} by {words.month(last.snapshot)} "
+        f"({words.interval(last.low, last.high, words.number)})"
+    )
 
 
 @otherwise("How long customers take to buy again")
 def return_curve(own: Any) -> str:
     """own: `Book.calibration`."""
     first = own.bounds.iloc[0]
-    return f"By day {first.given:.0f}, {words.percent(first.returned, digits=0)} of those who return have returned"
+    return (
+        f"By day {first.given:.0f}, {words.percent(first.returned * own.eventually, digits=0)} have bought again: "
+        f"{words.percent(first.returned, digits=0)} of those who ever do"
+    )
 
 
 @otherwise("Who still comes back after how long")

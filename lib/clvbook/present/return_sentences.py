@@ -21,10 +21,13 @@ def calibration(own: Any, settings: Any) -> str:
     first, ratio = own.bounds.iloc[0], own.bounds.own / own.bounds.given
     slower, faster = (ratio > 4 / 3).all(), (ratio < 3 / 4).all()
     fits = ratio.between(3 / 4, 4 / 3).all()
+    unreturned = own.eventually * (1 - first.returned)  # who will come back, and has not by the first bound
+    reached = unreturned / (unreturned + 1 - own.eventually)
     advice = (
         f"Customers of this shop take longer than the bounds suppose: on day {first.given:.0f}, when they begin to "
         f"count as silent, {words.percent(1 - first.returned, digits=0)} of those who will come back are still to "
-        "come, so a coupon sent then goes to them, too. Consider "
+        f"come: they are {words.percent(reached, digits=0)} of those whom an offer reaches then. Send this month's "
+        "lists as they are; for the coming months consider "
         if slower
         else "Customers of this shop return sooner than the bounds suppose: a reminder comes late. Consider "
         if faster
@@ -54,29 +57,31 @@ def stop_rule(rates: pd.DataFrame, back: pd.DataFrame, settings: Any) -> str | N
 
     def buy(row: pd.Series) -> str:
         interval = words.interval(row.low, row.high, words.percent)
-        return f"silent for {words.days(row.silent_days)} {words.percent(row.rate)} ({interval})"
+        return f"for {words.days(row.silent_days)} {words.percent(row.rate)} ({interval})"
 
     rows = [at, then] if late.equals(then) else [at, then, late]
-    told = f"Within the next 30 days buy, of customers {words.listing(buy(row) for row in rows)}. " + (
-        f"The chance drops about day {stop}: there is something to stopping then."
-        if then.high < at.low
-        else f"About day {stop} it does not change by more than chance: the day is a convention."
+    # a chance that falls all the way falls there, too: only a steeper step than the one before it marks the day
+    usually = max(before.iloc[-2].rate - at.rate, 0) if len(before) > 1 else 0
+    told = f"Stop after {words.days(stop)}? " + (
+        "There is something to it: the chance to come back drops there."
+        if then.high < at.low and at.rate - then.rate > 2 * usually
+        else "These data do not mark that day: the chance to come back makes no sudden drop there."
     )
+    told += f" Of customers without a purchase {words.listing(buy(row) for row in rows)} buy within the next 30 days."
+    sale = "Keep the strong offer for a big sale?"
     if isinstance(back, NotComputable) or len(back) < 12:
-        return f"{told} Whether a big sale wakes the lost needs a year of months with lost customers."
+        return f"{told} {sale} That can be told after a year of months with lost customers."
     best, usual = back.loc[back.rate.idxmax()], back.moved.sum() / back.customers.sum()
     if not usual:
-        return f"{told} Nobody of the lost came back in any month."
+        return f"{told} {sale} Nobody of the lost came back in any month."
     # the best of many months looks good by chance: each counts as one more try
     surely = len(back) * binom.sf(best.moved - 1, best.customers, usual) < 0.05
     return (
-        f"{told} In the best of {words.count(len(back), 'month')} for it, {words.month(best.snapshot)}, "
-        f"{words.percent(best.rate)} of the lost came back, in all of them {words.percent(usual)}"
-        + (
-            ": more than chance explains. A strong offer may wait for such a month."
-            if surely
-            else ": no more than chance explains."
-        )
+        f"{told} {sale} "
+        + ("Plausible: in" if surely else "Not shown: in")
+        + f" the best of {words.count(len(back), 'month')}, {words.month(best.snapshot)}, {words.percent(best.rate)} "
+        f"of the lost came back, against {words.percent(usual)} in an average one, "
+        + ("more than chance explains." if surely else "which may be chance.")
         + " Some came back by themselves, some were written to: what a message adds, only a holdout tells."
     )
 
@@ -98,9 +103,10 @@ def contact_depth(values: Any, names: list[str], settings: Any) -> str | NotComp
     cost = f"a contact every {words.days(settings.stage_bounds[0])} at {money(settings.contact_cost)}"
     if isinstance(values.losing_from, NotComputable):
         return (
-            f"{told} With {cost} no stage loses money, nor would the longest silent up to {money(last.break_even)} a "
-            "contact: if every purchase came because of it. Some would have come anyway, so this shows where contacts "
-            "surely lose, not where they pay. Only a holdout can tell that."
+            f"{told} With {cost} there is no silence from which on contacts surely lose money. Never pay more than "
+            f"{money(last.break_even)} a contact for customers silent for {names[-1]}: that is what they bring if "
+            "every purchase came because of it. Some come anyway, so below it a contact may pay; only a holdout shows "
+            "whether it does."
         )
     or_longer = "" if values.losing_from == len(names) - 1 else " or longer"
     return (
@@ -177,7 +183,9 @@ def cohorts(found: Any) -> str | NotComputable:
         + (
             f"newer customers come back {'more' if newer > older else 'less'} often, by more than chance."
             if surely
-            else "no difference that chance does not explain."
+            else "the difference may be chance."
+            if newer != older
+            else "there is no difference."
         )
         + (" They bought in other months of the year, too: seasons are in it." if len(summary) < 24 else "")
         + " Blank cells are months that are not over."
