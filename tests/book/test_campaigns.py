@@ -45,6 +45,7 @@ def test_a_campaign_is_held_against_both_bars(shop):
     row = shop().judged.iloc[0]
     assert (row["name"], row.sent, row.held_out, row.buyers) == ("First", 200, 40, 20)
     assert (row.revenue, row.cost, row.ratio) == (2000.0, 20.0, 100.0)  # 200 units at 0.1
+    assert row.cost_each == 0.1
     assert row.conversion == pytest.approx(0.1)
     assert (row.conversion_verdict, row.ratio_verdict, row.action) == ("pass", "pass", "repeat")
     assert row.break_even_share == pytest.approx(20 / (0.5 * 2000))
@@ -98,6 +99,8 @@ def test_without_cost_there_is_no_ratio_and_never_0(shop):
     row = book.judged.iloc[0]
     assert isinstance(row.cost, NotComputable)
     assert isinstance(row.ratio, NotComputable)
+    assert isinstance(row.cost_each, NotComputable)
+    assert isinstance(book.by_price, NotComputable)
     assert (row.conversion_verdict, row.action) == ("pass", "add the cost")
     assert isinstance(book.programme_cost, NotComputable)
     assert isinstance(book.programme_returns.ratio, NotComputable)
@@ -114,7 +117,7 @@ def test_without_a_file_every_figure_says_which_one_to_bring(shop, lacks):
         "campaign_actions", "campaign_costs", "pressure", "messages", "held_out", "effects", "incremental",
         "forest", "newest_forest", "shrunken", "pooled_conversion", "programme_returns", "segments",
         "cumulative", "coupon_parts", "coupon_use", "ratio_with_coupons", "plan", "planned_sizes",
-        "best_holdout", "planned_holdout", "months_needed", "usual_window",
+        "best_holdout", "planned_holdout", "months_needed", "usual_window", "by_price",
     ):  # fmt: skip
         assert str(getattr(book, name)) == reason, name
 
@@ -124,3 +127,7 @@ def test_sends_that_cannot_be_right_are_told_and_stop_nothing_else(shop):
     assert str(book.judged).startswith("50 of 290 sends belong to a campaign that is not listed")
     book.prepare_campaigns()
     assert book.base.customers == 240
+
+
+def test_one_price_is_nothing_to_compare(shop):
+    assert str(shop().by_price).startswith("a message cost the same")

@@ -117,3 +117,15 @@ def test_a_planted_fault_in_the_arms_is_greyed_out(demo):
 def test_the_demo_has_campaigns_that_pass_that_fail_and_that_cannot_be_judged(demo):
     assert set(demo.judged.ratio_verdict) == {"pass", "fail", "not enough data"}
     assert (demo.judged.next_step.str.len() > 20).all()
+
+
+def test_campaigns_are_compared_by_the_price_of_a_message(demo):
+    found, judged = demo.by_price, demo.judged
+    cheap = judged[judged.cost_each.astype(float) < 0.07]  # data/demo/campaigns.csv: 0.05 a part, of one part or two
+    assert list(found.campaigns) == [len(cheap), len(judged) - len(cheap)] == [12, 12]
+    assert found.passed.iloc[0] == (cheap.ratio_verdict == "pass").sum()
+    assert found.ratio.iloc[0] == pytest.approx(cheap.revenue.sum() / cheap.cost.sum())
+    assert (found.caused_low < found.caused).all()
+    assert (found.caused < found.caused_high).all()
+    whole = demo.programme_returns.ratio
+    assert found.caused.min() < whole < found.caused.max()

@@ -69,7 +69,7 @@ def planned(**more):
 def test_the_next_campaign_is_planned_from_the_last_ones():
     found = planned()
     plan = found.plan
-    assert (plan.customers, plan.organic, plan.effect) == (20_000, 0.02, 0.01)
+    assert (plan.campaigns, plan.customers, plan.organic, plan.effect) == (1, 20_000, 0.02, 0.01)
     assert (plan.basket, plan.cost_each) == (100.0, 0.05)
     table = found.planned_sizes.set_index("customers")
     assert 20_000 in table.index

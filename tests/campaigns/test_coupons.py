@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from clvbook.campaigns.coupons import CostSums, decompose, persistence, random_cost_ratio, subsidy
+from clvbook.campaigns.coupons import CostSums, decompose, persisted, persistence, random_cost_ratio, subsidy
 from clvbook.campaigns.effects import Arm
 from clvbook.errors import NotComputable
 
@@ -111,3 +111,9 @@ def test_an_effect_stays_or_has_moved_dates_only(gains, finding):
 def test_persistence_needs_days_after_the_window():
     assert isinstance(persistence(days([1] * 4), attribution_days=90, confidence=0.95), NotComputable)
     assert isinstance(persistence(days([1] * 4).iloc[:0], attribution_days=7, confidence=0.95), NotComputable)
+
+
+def test_how_many_campaigns_are_in_it_is_kept():
+    days = pd.DataFrame({"day": [7, 90], "delta": [1.0, 2.0], "low": [0.5, 1.0], "high": [1.5, 3.0]})
+    assert persisted(days, attribution_days=7, campaigns=21).campaigns == 21
+    assert persisted(days, attribution_days=7).campaigns == 1

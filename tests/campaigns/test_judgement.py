@@ -52,7 +52,7 @@ def test_each_pair_of_verdicts_has_its_next_step(campaign, ratio, conversion, ac
 def test_where_customers_were_held_out_nobody_is_told_to_hold_out():
     found = judged(2000, 21, 100.0, held_out=200)
     assert found.action == "hold out"
-    assert "go by what its holdout says" in found.next_step
+    assert "Do not wait for more sends: go by those held out" in found.next_step
     assert "random tenth" not in found.next_step
 
 
@@ -79,3 +79,7 @@ def test_refunds_that_took_all_back_stop_it():
     assert (found.ratio.verdict, found.action) == (UNKNOWN, "stop")
     assert found.ratio.observed.value == -50
     assert isinstance(found.economics.break_even_share, NotComputable)
+
+
+def test_nobody_is_told_to_choose_customers_by_basket():
+    assert "basket" not in judged(100_000, 600, 5000.0, margin_rate=None).next_step.split("At this cost")[0]

@@ -162,6 +162,7 @@ def test_the_best_holdout_is_the_smallest_that_suffices(customers, margin_rate):
 
 def test_too_few_customers_have_no_best_holdout():
     found = planning.best_holdout(1000, organic=0.002, effect=0.003, **MONEY)
+    assert "not even half of 1,000 customers held out" in found.reason
     assert "pool several months" in found.reason
     assert isinstance(planning.best_holdout(0, organic=0.002, effect=0.003, **MONEY), NotComputable)
     assert isinstance(planning.holdout_worth(3, holdout_share=0.1, organic=0.1, effect=0.1, **MONEY), NotComputable)

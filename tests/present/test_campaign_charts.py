@@ -71,7 +71,7 @@ def samples():
             pd.DataFrame(forest),
             {"x": "revenue a customer", "form": YUAN, "pooled": (0.6, 0.1, 1.1)},
             [
-                "Spring: ¥1.50 (¥0.50–2.50), drawn to the mean ¥1.00, p < 0.001, paid",
+                "Spring: ¥1.50 (¥0.50–2.50), pulled towards the average ¥1.00, p < 0.001, paid",
                 "p 0.74, did not pay",
                 "not comparable",
                 f"None: {FEW}",
@@ -186,7 +186,7 @@ def test_a_ratio_that_is_not_known_says_why_in_its_row():
 def test_forest_names_what_is_not_comparable_and_the_pooled_effect():
     for text in drawings(make("forest")):
         assert "not comparable" in text
-        assert "drawn to the mean" in text
+        assert "pulled towards the average" in text
         assert "all together" in text
     chart = make("forest", pooled=NotComputable("no campaign has a holdout"))
     assert chart.alt.endswith("all together: no campaign has a holdout.")
@@ -217,10 +217,10 @@ def test_segments_apart_in_the_frame_stand_together():
 def test_windows_of_orders_have_no_currency():
     frame = pd.DataFrame({"window_days": [1, 7], "orders": [440.0, 2197.0]})
     chart = charts.windows(frame, title="t")
-    assert chart.alt == "t. Attributed orders by window. 1 day: 440; 7 days: 2,197.".replace(
+    assert chart.alt == "t. Orders after a message, by window. 1 day: 440; 7 days: 2,197.".replace(
         " day", f"{words.SPACE}day"
     )
-    assert "attributed orders" in drawings(chart)[0]
+    assert "orders after a message" in drawings(chart)[0]
 
 
 def test_planning_says_that_no_size_would_do():

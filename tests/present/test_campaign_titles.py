@@ -21,11 +21,60 @@ def test_a_target_is_written_as_the_source_writes_it():
     ("low", "high", "word"), [(1.0, 2.0, "paid"), (-2.0, -1.0, "did not pay"), (-1.0, 1.0, "not enough data")]
 )
 def test_a_programme_paid_where_its_interval_says_so(low, high, word):
-    assert titles.paid(SimpleNamespace(profit=0.0, profit_low=low, profit_high=high))[1] == word
+    brought = SimpleNamespace(profit=0.0, profit_low=low, profit_high=high)
+    assert titles.paid(brought, SimpleNamespace(value=5.0, low=3.0, high=8.0), 0.5)[1] == word
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "status", "word"),
+    [
+        (1.8, 5.0, 8.2, "watch", "likely"),
+        (0.5, 1.5, 8.2, "watch", "not sure"),
+        (0.1, 0.5, 1.0, "bad", "did not pay"),
+        (WHY, 5.0, WHY, "good", "paid"),
+    ],
+)
+def test_green_is_no_surer_than_with_coupons(low, value, high, status, word):
+    found = titles.paid(
+        SimpleNamespace(profit=5.0, profit_low=1.0, profit_high=9.0),
+        SimpleNamespace(value=value, low=low, high=high),
+        0.5,
+    )
+    assert found == (status, word)
+
+
+def test_profit_says_what_coupons_change():
+    settings = SimpleNamespace(confidence=0.95, margin_rate=0.5)
+    ratio = SimpleNamespace(value=5.0, low=1.8, high=8.2)
+    paid = SimpleNamespace(profit=5.0, profit_low=1.0, profit_high=9.0)
+    assert "with them likely but not sure" in titles.profit(paid, ratio, for_one, settings)
+    open_ = SimpleNamespace(profit=5.0, profit_low=-1.0, profit_high=9.0)
+    assert titles.profit(open_, ratio, for_one, settings).endswith("coupons not counted")
+    assert titles.profit(WHY, ratio, for_one, settings) is None
+
+
+def test_a_ratio_against_the_held_out_says_what_is_enough():
+    brought = SimpleNamespace(ratio=9.0, ratio_low=2.7, ratio_high=15.3)
+    settings = SimpleNamespace(confidence=0.95, margin_rate=0.45, roi_target=30.0)
+    told = titles.enough(brought, settings)
+    assert f"1:2.2 is enough to earn back the messages (45{words.SPACE}% margin)" in told
+    assert told.endswith("the 1:30 bar is for sales after")
+    assert "is enough" not in titles.enough(brought, SimpleNamespace(**vars(settings) | {"margin_rate": None}))
+    assert titles.enough(WHY, settings) is None
+
+
+def test_how_many_show_it_alone_is_counted():
+    pooled = SimpleNamespace(delta=0.0044, low=0.002)
+    for p_holm, told in (
+        ([1.0, WHY], "alone, none shows it for sure"),
+        ([0.01, WHY], "alone, one shows a change for sure"),
+        ([0.01, 0.02], "alone, 2 of 2 show a change for sure"),
+    ):
+        assert titles.forest(pooled, pd.DataFrame({"p_holm": p_holm}, dtype=object), 0.95).endswith(told)
 
 
 def test_what_cannot_be_computed_has_a_status_and_no_detail():
-    assert titles.paid(WHY) == titles.status(WHY) == ("unknown", "not enough data")
+    assert titles.paid(WHY, WHY, 0.5) == titles.status(WHY) == ("unknown", "not enough data")
     assert titles.status(SimpleNamespace(verdict="fail")) == ("bad", "fail")
     for detail in (
         titles.observed(WHY, points, confidence=0.95),
@@ -58,8 +107,9 @@ def test_titles_carry_their_number():
     assert titles.bars(WHY, 30.0) == "Which campaigns brought the sales asked for"
     windows = pd.DataFrame({"window_days": [1, 30], "revenue": [100.0, 1250.0]})
     assert "12.5 times" in titles.windows(windows)
-    assert "0.44" in titles.forest(SimpleNamespace(delta=0.0044, low=0.002))
-    assert titles.forest(SimpleNamespace(delta=0.0044, low=-0.002)).startswith("Not even all campaigns")
+    tested = pd.DataFrame({"p_holm": [1.0]})
+    assert "0.44" in titles.forest(SimpleNamespace(delta=0.0044, low=0.002), tested, 0.95)
+    assert titles.forest(SimpleNamespace(delta=0.0044, low=-0.002), tested, 0.95).startswith("Not even all campaigns")
     segments = pd.DataFrame(
         {"dimension": "lifecycle stage", "segment": ["active", "silent"], "effect": [0.0, 0.0142], "verdict": "differ"}
     )
@@ -68,7 +118,8 @@ def test_titles_carry_their_number():
     planned = pd.DataFrame({"customers": [1000], "smallest_difference": [0.03]})
     assert "+3.00" in titles.planning(planned, SimpleNamespace(customers=1000))
     messages = pd.DataFrame({"messages": ["0", "1"], "customers": [5, 9]})
-    assert titles.pressure(messages) == "Most customers got 1 message in 90 days"
+    assert titles.pressure(messages) == "One message in 90 days is commonest"
+    assert titles.pressure(messages.assign(customers=[9, 5])).startswith("No message in 90 days")
 
 
 @pytest.mark.parametrize("finding", ["stays", "moved dates only", "not enough data"])

@@ -11,14 +11,26 @@ from clvbook.present import words
 from clvbook.settings import make_settings
 
 WHY = NotComputable("no customer was held out")
+PLAN = Some(
+    campaigns=12, customers=9360, holdout_share=0.1, organic=0.0153, effect=0.0044, basket=100.0, cost_each=0.05
+)
+WORTH = Some(control=936, treated=8424, sales_forgone=625.0, profit_forgone=213.0, half_width=0.00866, power=0.08)
+WORTH.break_even = 0.001
 SETTINGS = make_settings({"shop": "t", "orders": "t.csv", "margin_rate": 0.5, "campaign_holdout": 0.1})
 
 
 def test_the_luckiest_campaign_is_not_crowned():
     table = pd.DataFrame({"p_holm": [0.7, 0.9, NotComputable("not enough data: 3 buyers")]}, dtype=object)
+    table["conversion_low"] = [0.001, -0.1, -0.2]
     pooled = Some(delta=0.0044, low=0.002, high=0.007)
     told = said.together(pooled, Some(p=0.23), table, SETTINGS)
     assert "none of 2 campaigns" in told
+    assert "1 lies above 0 alone, but not after allowing for 2 looked at" in told
+    assert f"1{words.SPACE}campaign had too few buyers" in told
+    every = said.together(pooled, Some(p=0.23), table.assign(p_holm=0.01), SETTINGS)
+    assert "Alone, 3 of 3" in every
+    assert "too few buyers" not in every
+    assert "not after allowing" not in every
     assert "mostly lucky" in told
     assert "differ by more than chance" in said.together(pooled, Some(p=0.001), table, SETTINGS)
     assert "may be nothing at all" in said.together(Some(delta=0.001, low=-0.1, high=0.1), Some(p=0.5), table, SETTINGS)
@@ -38,11 +50,26 @@ def test_arms_that_failed_a_check_are_named():
 
 @pytest.mark.parametrize(
     ("finding", "told"),
-    [("stays", "purchases were won"), ("moved dates only", "only moved dates"), ("not enough data", "cannot be told")],
+    [
+        ("stays", "By day 90 more had come; later campaigns"),
+        ("moved dates only", "only moved dates"),
+        ("not enough data", "cannot be told"),
+    ],
 )
 def test_each_finding_on_dates_has_its_sentence(finding, told):
     days = pd.DataFrame({"day": [7, 90], "delta": [0.7, 2.6], "low": [0.2, 0.6], "high": [1.2, 4.6]})
-    assert told in said.lasts(Some(by_day=days, finding=finding), SETTINGS)
+    text = said.lasts(Some(by_day=days, finding=finding, campaigns=21), SETTINGS)
+    assert told in text
+    assert f"21{words.SPACE}campaigns old enough" in text
+
+
+def test_a_gain_that_was_in_doubt_between_is_no_proof():
+    days = pd.DataFrame({"day": [7, 30, 90], "delta": [0.7, 0.9, 2.6], "low": [0.2, -0.1, 0.6], "high": [1.2, 2, 4.6]})
+    told = said.lasts(Some(by_day=days, finding="stays", campaigns=21), SETTINGS)
+    assert "yet on day 30 it could have been nothing" in told
+    assert "no proof either" in told
+    smaller = said.lasts(Some(by_day=days.assign(delta=[2.7, 1, 2.6]), finding="stays", campaigns=21), SETTINGS)
+    assert "The gain was not gone" in smaller
 
 
 def test_coupons_to_those_who_come_anyway_are_counted():
@@ -50,17 +77,75 @@ def test_coupons_to_those_who_come_anyway_are_counted():
         used=400, caused=180.0, caused_low=72.0, caused_high=288.0, to_regulars=112.0, discount=4e3, subsidy=3600.0
     )
     told = said.coupon_use(use, SETTINGS)
-    assert "at least 112 coupons, and most likely 220" in told
-    assert "at least" not in said.coupon_use(Some(**(vars(use) | {"to_regulars": 0.0})), SETTINGS)
+    assert "220 coupons at the best estimate, and 112 at the very least" in told
+    assert "Worst case" in told
+    assert "at the very least" not in said.coupon_use(Some(**(vars(use) | {"to_regulars": 0.0})), SETTINGS)
     assert "no bounds" in said.with_coupons(Some(low=NotComputable("unbounded"), value=1.0), SETTINGS)
 
 
 def test_next_time_says_what_one_campaign_cannot():
-    planned, months = Some(sentence="Holding out 936.", control=936), Some(months=9, sentence="After 9.")
-    few = NotComputable("not enough data: no holdout would settle it")
-    told = said.next_time(None, planned, few, months)
-    assert told == "Holding out 936. One campaign does not settle it: no holdout would settle it. After 9."
-    assert said.next_time(None, WHY, WHY, WHY) == WHY
+    few = NotComputable("not enough data: not even half would settle it")
+    told = said.next_time(PLAN, WORTH, few, Some(months=9, sentence="After 9."), SETTINGS)
+    assert f"the last 12{words.SPACE}campaigns bought, 1.53{words.SPACE}%" in told
+    assert f"Holding out 936 of 9,360{words.SPACE}customers gives up about ¥625 of sales (¥213 of profit)" in told
+    assert (
+        f"in 8{words.SPACE}% of such campaigns whether one earns back its cost. In one campaign not even half" in told
+    )
+    assert f"about 9{words.SPACE}monthly campaigns" in told
+    assert said.next_time(PLAN, WHY, WHY, WHY, SETTINGS) == WHY
+    never = said.next_time(PLAN, WORTH, few, Some(months=WHY, sentence="Never."), SETTINGS)
+    assert never.endswith("Never.")
+    assert said.next_time(PLAN, WORTH, few, WHY, SETTINGS).endswith("judge several together.")
+    poor = Some(**vars(WORTH) | {"sales_forgone": -5.0, "profit_forgone": -40.0, "break_even": WHY})
+    told = said.next_time(PLAN, poor, Some(**vars(WORTH) | {"control": 500}), WHY, SETTINGS)
+    assert "gives up no sales and saves ¥40.00 in all" in told
+    assert "whether one works at all" in told
+    assert "The smallest holdout that settles it in one campaign: Holding out 500" in told
+
+
+def stages(**effects):
+    rows = [{"segment": name, "effect": e, "low": lo, "high": hi} for name, (e, lo, hi) in effects.items()]
+    return pd.DataFrame(rows).assign(dimension="lifecycle stage", verdict="differ")
+
+
+ALL = {"silent": (0.014, 0.008, 0.02), "active": (-0.004, -0.01, 0.005), "lost": (-0.01, -0.02, 0.0005)}
+
+
+def test_the_plan_says_whom_with_which_holdout_and_until_when():
+    told = said.next_plan(PLAN, stages(**ALL), Some(months=9), SETTINGS)
+    assert f"Next: write to silent and hold out 10{words.SPACE}% of them by lot; hold out half of active" in told
+    assert "leave out lost." in told
+    assert told.endswith("after about 9 monthly ones, and none alone.")
+    alike = stages(**ALL).assign(verdict="no difference seen")
+    assert "of the whole list" in said.next_plan(PLAN, alike, Some(months=9), SETTINGS).replace("Next", "")
+    assert "Judge" not in said.next_plan(PLAN, stages(**ALL), Some(months=WHY), SETTINGS)
+    assert said.next_plan(WHY, WHY, WHY, SETTINGS) == WHY
+    drawn = said.draw(PLAN, stages(**ALL), SETTINGS)
+    assert drawn.startswith(f"Hold out 10{words.SPACE}% of the list, but half of active.")
+    assert "a campaign_id of their own" in drawn  # arms of two shares would differ in who is in them
+    assert said.draw(PLAN, alike, SETTINGS) == f"Hold out 10{words.SPACE}% of the list."
+
+
+@pytest.mark.parametrize(
+    ("effect", "told"),
+    [
+        ((0.0002, -0.002, 0.003), "no sure gain is seen (+0.02"),
+        ((-0.01, -0.02, 0.0005), "they do not earn back a message"),
+        ((0.014, 0.008, 0.02), "they respond"),
+    ],
+)
+def test_where_most_messages_go_is_held_against_what_they_change(effect, told):
+    year = pd.DataFrame({"stage": ["active", "lost"], "messages": [3100, 6900]})
+    found = stages(active=(0.01, 0.005, 0.02), lost=effect)
+    text = said.most_written(year, found, PLAN, SETTINGS)
+    assert text.startswith(
+        f"69{words.SPACE}% of the year's messages went to customers who are lost today, about ¥345 at"
+    )
+    assert told in text
+    assert "at ¥" not in said.most_written(year, found, Some(**vars(PLAN) | {"cost_each": WHY}), SETTINGS)
+    assert said.most_written(year, found.assign(verdict="no difference seen"), PLAN, SETTINGS) == ""
+    assert said.most_written(year, found.iloc[:1], PLAN, SETTINGS) == ""
+    assert said.most_written(WHY, found, PLAN, SETTINGS) == WHY
 
 
 def test_only_groups_that_differ_by_more_than_chance_are_named():
@@ -83,7 +168,7 @@ def test_messages_a_head_are_those_of_the_table():
     assert f"In the last 30{words.SPACE}days a customer got 0.40 messages" in told
     assert "go to the lost, 4.7 a head" in told
     assert "more than 11" in told
-    assert "opted out" in said.messages(pd.DataFrame({"opted_out": [3]}))
+    assert "opted out" in said.messages(pd.DataFrame({"opted_out": [3], "customers": [9]}))
     assert "opted out" not in said.messages(pd.DataFrame({"customers": [3]}))
 
 

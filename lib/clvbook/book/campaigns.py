@@ -155,9 +155,9 @@ class CampaignBook(LifecycleBook):
     def judged(self) -> pd.DataFrame | NotComputable:
         """Each campaign whose window is over against the two bars, the newest first.
 
-        campaign_id, name, starts_on, sent, held_out, buyers, revenue (any touch), provisional (of it), cost, conversion
-        and ratio with _low, _high and _verdict, basket, in_range, implied_conversion, profit_roi, break_even_share,
-        break_even_ratio, more_sends (of the ratio), action, sentence.
+        campaign_id, name, starts_on, sent, held_out, buyers, revenue (any touch), provisional (of it), cost, cost_each
+        (of a message), conversion and ratio with _low, _high and _verdict, basket, in_range, implied_conversion,
+        profit_roi, break_even_share, break_even_ratio, more_sends (of the ratio), action, sentence.
         """
 
         def rows(found: attribution.Attribution) -> pd.DataFrame | NotComputable:
@@ -200,6 +200,7 @@ class CampaignBook(LifecycleBook):
             "revenue": row.revenue_any_touch,
             "provisional": row.provisional_revenue,
             "cost": cost,
+            "cost_each": cost / int(row.sent) if row.sent else NotComputable("nobody was written to"),
             **bars,
             "basket": money.basket,
             "in_range": found.ratio.applies,

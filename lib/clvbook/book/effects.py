@@ -7,7 +7,7 @@ Without a holdout all of it is `NotComputable`: what came after a message need n
 
 from __future__ import annotations  # the book's attributes are called as the modules that make them
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ DIMENSIONS = {  # as pages call them, and the order of their segments where it i
     "channel": ("channel", []),
 }
 NEWEST = 12  # campaigns in a chart
+STEP = 1.25  # times the price of the next cheaper campaign, from which on a message has another price
 LARGEST = 6  # segments of a dimension that stand for themselves; the others are one
 OTHER = "all others"
 
@@ -158,7 +159,7 @@ class EffectsBook(CampaignBook):
 
     @cached_property
     def forest(self) -> pd.DataFrame | NotComputable:
-        """Effects on conversion, corrected and drawn to their mean, with campaign_id; see `pooling.forest`."""
+        """Effects on conversion, corrected and pulled towards their average, with campaign_id; see `pooling.forest`."""
 
         def draw(found: Mapping[str, effects.Effect]) -> pd.DataFrame:
             drawn = pooling.forest(found, metric="conversion", **self._level)
@@ -210,12 +211,11 @@ class EffectsBook(CampaignBook):
     def _pool(self, metric: str) -> pooling.Pooled | NotComputable:
         if self.trusted and isinstance(self.draws, NotComputable):
             return self.draws
-        return _with(
-            self.trusted,
-            lambda found: pooling.pool(
-                pd.DataFrame([self._row(one.treated, one.control, metric) for one in found.values()]), **self._level
-            ),
-        )
+        return _with(self.trusted, lambda found: self._pooled(found.values(), metric))
+
+    def _pooled(self, several: Iterable[effects.Effect], metric: str) -> pooling.Pooled | NotComputable:
+        rows = [self._row(one.treated, one.control, metric) for one in several]
+        return pooling.pool(pd.DataFrame(rows), **self._level)
 
     def _row(self, treated: effects.Arm, control: effects.Arm, metric: str) -> dict[str, float]:
         """A campaign's difference as `pooling` takes it; where nobody bought in either arm it is 0, and known to be."""
@@ -243,14 +243,42 @@ class EffectsBook(CampaignBook):
     @cached_property
     def programme_returns(self) -> returns.Returns | NotComputable:
         """What all campaigns with sound arms brought because of them, their cost and profit; see `returns.Returns`."""
+        return _with(self.pooled_revenue, lambda pooled: self._returns(pooled, self.trusted))
 
-        def total(pooled: pooling.Pooled) -> returns.Returns | NotComputable:
-            costs = self.campaign_costs.by_campaign.set_index("campaign_id").cost
-            cost = sum((costs[name] for name in self.trusted), 0.0)
-            known = None if isinstance(cost, NotComputable) else cost
-            return returns.returns(pooled, treated=pooled.treated, cost=known, margin_rate=self.settings.margin_rate)
+    def _returns(self, pooled: pooling.Pooled, names: Iterable[str]) -> returns.Returns | NotComputable:
+        costs = self.campaign_costs.by_campaign.set_index("campaign_id").cost
+        cost = sum((costs[name] for name in names), 0.0)
+        known = None if isinstance(cost, NotComputable) else cost
+        return returns.returns(pooled, treated=pooled.treated, cost=known, margin_rate=self.settings.margin_rate)
 
-        return _with(self.pooled_revenue, total)
+    @cached_property
+    def by_price(self) -> pd.DataFrame | NotComputable:
+        """Campaigns by what a message cost, the cheapest first; a price begins where it is `STEP` times the next lower.
+
+        price (the median), campaigns, passed (surely reach the ratio's bar), ratio (sales after the messages over cost)
+        and caused with _low and _high: the same because of them. NotComputable where there is one price.
+        """
+
+        def group(judged: pd.DataFrame) -> pd.DataFrame | NotComputable:
+            known = judged[[bool(each) and each > 0 for each in judged.cost_each]]
+            known = known.assign(cost_each=known.cost_each.astype(float)).sort_values("cost_each", kind="stable")
+            price = (known.cost_each / known.cost_each.shift()).ge(STEP).cumsum()
+            if price.nunique() < 2:
+                return NotComputable("a message cost the same in all campaigns, as far as its cost is known")
+            return pd.DataFrame([self._priced(part) for _, part in known.groupby(price)])
+
+        return _with(self.judged, group)
+
+    def _priced(self, part: pd.DataFrame) -> dict[str, Any]:
+        names = [name for name in part.campaign_id if self.pooled_revenue and name in self.trusted]
+        pooled = self._pooled([self.trusted[name] for name in names], "revenue") if names else None
+        known = (
+            NotComputable("nobody was held out") if pooled is None else _with(pooled, lambda p: self._returns(p, names))
+        )
+        caused = {f"caused{end}": getattr(known, f"ratio{end}") for end in ("", "_low", "_high")}
+        row = {"price": part.cost_each.median(), "campaigns": len(part)}
+        row |= {"passed": int((part.ratio_verdict == "pass").sum()), "ratio": sum(part.revenue) / sum(part.cost)}
+        return row | caused
 
     # ---- who responds
 

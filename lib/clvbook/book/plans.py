@@ -24,11 +24,12 @@ SIZES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 class Plan:
     """What the next campaign is planned with, from the last `LATELY` whose window is over.
 
-    customers: chosen for the last one; holdout_share; organic: share who buy without it; effect: how much more bought
-    because of it, all campaigns together; basket: revenue a buyer; cost_each: cost a message; sd: standard deviation of
-    revenue a customer.
+    campaigns: how many these are; customers: chosen for the last one; holdout_share; organic: share who buy without it;
+    effect: how much more bought because of it, all campaigns together; basket: revenue a buyer; cost_each: cost a
+    message; sd: standard deviation of revenue a customer.
     """
 
+    campaigns: int
     customers: int
     holdout_share: float
     organic: float | NotComputable
@@ -85,7 +86,8 @@ class PlansBook(EffectsBook):
             found = pooling.pool(pd.DataFrame(cells), **self._level)
             if found:
                 rows.append({"day": day, "delta": found.delta, "low": found.low, "high": found.high})
-        return coupons.persisted(pd.DataFrame(rows), attribution_days=self.usual_window)
+        days = pd.DataFrame(rows)
+        return coupons.persisted(days, attribution_days=self.usual_window, campaigns=old.nunique())
 
     def _count_days(self) -> pd.DataFrame:
         found = outcomes.by_day(self.sends, self.orders, self.schedule, through=self.as_of)
@@ -176,6 +178,7 @@ class PlansBook(EffectsBook):
             known = self.pooled_conversion
             effect = _with(known, lambda found: found.delta)
             return Plan(
+                campaigns=len(last),
                 customers=int(self.schedule.chosen[self.schedule.chosen > 0].iloc[-1]),
                 holdout_share=min(share, 0.5),
                 organic=_with(held, lambda arm: arm.buyers / arm.n),

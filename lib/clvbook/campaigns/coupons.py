@@ -124,11 +124,12 @@ def _covariance(arm: CostSums) -> tuple[float, float, float]:
 @dataclass(frozen=True)
 class Persistence:
     """by_day: day, delta, low, high (cumulative incremental revenue a customer). finding: "moved dates only", "stays",
-    or "not enough data".
+    or "not enough data". campaigns: how many are in it.
     """
 
     by_day: pd.DataFrame
     finding: str
+    campaigns: int = 1
 
 
 def persistence(daily: pd.DataFrame, *, attribution_days: int, confidence: float) -> Persistence | NotComputable:
@@ -151,7 +152,7 @@ def persistence(daily: pd.DataFrame, *, attribution_days: int, confidence: float
     return persisted(pd.DataFrame(rows, columns=["day", "delta", "low", "high"]), attribution_days=attribution_days)
 
 
-def persisted(by_day: pd.DataFrame, *, attribution_days: int) -> Persistence | NotComputable:
+def persisted(by_day: pd.DataFrame, *, attribution_days: int, campaigns: int = 1) -> Persistence | NotComputable:
     """The same of differences that are there already, such as several campaigns' pooled: day, delta, low, high."""
     window = by_day[by_day["day"] <= attribution_days]
     if window.empty or len(window) == len(by_day):
@@ -162,4 +163,4 @@ def persisted(by_day: pd.DataFrame, *, attribution_days: int) -> Persistence | N
         finding = "stays"
     elif at_first["low"] > 0 and at_last["high"] < at_first["low"]:
         finding = "moved dates only"
-    return Persistence(by_day, finding)
+    return Persistence(by_day, finding, campaigns)

@@ -17,7 +17,10 @@ _STEPS = {  # (ratio, conversion) -> action and what to say of it
     (PASS, PASS): (REPEAT, "Repeat it: both bars are passed."),
     (PASS, UNKNOWN): (REPEAT, "Repeat it: the sales carry the cost, and each repeat tells more about the conversion."),
     (PASS, FAIL): (REPEAT, "Repeat it, but to fewer: the sales carry the cost, yet few of this list buy."),
-    (FAIL, PASS): (RETARGET, "The list answers, but its sales do not carry this cost: re-target to larger baskets."),
+    (FAIL, PASS): (
+        RETARGET,
+        "The list answers, but its sales do not carry this cost: re-target it, or make a send cheaper.",
+    ),
     (FAIL, UNKNOWN): (RETARGET, "Do not send it again as it is: re-target it, or make a send cheaper."),
     (FAIL, FAIL): (STOP, "Stop it in this form: both bars are missed."),
     (UNKNOWN, FAIL): (RETARGET, "Too few of this list buy: re-target to customers who bought more lately."),
@@ -86,8 +89,8 @@ def judge(
         if brought.verdict == UNKNOWN and revenue <= 0 and revenue_squares:
             action, step = STOP, "Stop it until the refunds are explained: they took back all that it sold."
         elif action == SEND_MORE and (_endless(brought, recipients)):
-            action, step = HOLD_OUT, "It is too near the bar for more sends to settle: go by what its holdout says."
-            step = step if held_out else "More sends will not settle it: repeat it only with a holdout."
+            action, step = HOLD_OUT, "Do not wait for more sends: go by those held out, together with other campaigns."
+            step = step if held_out else "Do not wait for more sends: repeat it only with a holdout."
         step += _in_money(money, brought)
     if recipients and not held_out:
         step += " Some of these customers would have bought anyway: next time leave a random tenth of the list unsent."

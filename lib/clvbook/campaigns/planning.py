@@ -231,8 +231,8 @@ def best_holdout(
             return worth(high)
         low, high = high, max(high + 1, min(round(1.2 * high), customers // 2))
     return NotComputable(
-        f"not enough data: no holdout among {count(customers, 'customer')} would settle an effect of {points(effect)}; "
-        "pool several months"
+        f"not enough data: in one campaign not even half of {count(customers, 'customer')} held out would settle an "
+        f"effect of {points(effect)}; pool several months"
     )
 
 

@@ -89,7 +89,7 @@ def forest(
     pooled: Sequence[Any] | NotComputable | None = None,
     alt: str | None = None,
 ) -> Chart:
-    """What each campaign caused, against its holdout: as measured, drawn to the mean, and all of them together.
+    """What each campaign caused, against its holdout: as measured, pulled towards the average, and all together.
 
     `frame`: as `campaigns.pooling.forest` gives it: name, effect, low, high, shrunken, p_holm, trustworthy, verdict
     ("paid", "did not pay", "not enough data"). `pooled`: value, low and high of all campaigns together, or why not.
@@ -129,7 +129,7 @@ def forest(
                 axes.plot(value[mask], at[mask], marker, color=colour, markersize=6, label=label)
         if shrunken.any():
             axes.plot(drawn_in[shrunken], at[shrunken] + 0.24, "o", markerfacecolor=PAPER, markeredgecolor=SECOND,
-                      markeredgewidth=1.6, markersize=5.5, label="drawn to the mean")  # fmt: skip
+                      markeredgewidth=1.6, markersize=5.5, label="pulled towards the average")  # fmt: skip
         if whole:
             row = len(names)
             axes.axhline(row - 0.5 if pen.wide else row - 0.72, color=GRID, linewidth=1)
@@ -144,8 +144,8 @@ def forest(
             pen.legend()
 
     said = [
-        f"{name}: {interval_rows.told(row.effect, row.low, row.high, form)}, drawn to the mean {form(row.shrunken)}, "
-        f"{_p(row.p_holm)}, {word}"
+        f"{name}: {interval_rows.told(row.effect, row.low, row.high, form)}, pulled towards the average "
+        f"{form(row.shrunken)}, {_p(row.p_holm)}, {word}"
         for name, row, word in zip(names, frame.itertuples(), verdicts, strict=True)
     ]
     if whole:
@@ -205,7 +205,7 @@ def windows(
 
     def paint(pen: Pen) -> None:
         under = "attribution window" + (" (campaigns below)" if "campaigns" in frame else "")
-        axes = pen.axes(y=f"attributed {what}, {currency}" if currency else f"attributed {what}", x=under)
+        axes = pen.axes(y=f"{what} after a message, {currency}" if currency else f"{what} after a message", x=under)
         bars = axes.bar(range(len(labels)), frame[what], width=0.62, color=ACCENT)
         printed = axes.bar_label(bars, [form(float(f"{value:.3g}")) for value in frame[what]], padding=3, color=INK)
         ticks = labels if pen.wide else [words.number(value) for value in frame["window_days"]]
@@ -223,7 +223,9 @@ def windows(
 
     said = "; ".join(f"{label}: {total}" for label, total in zip(labels, sums, strict=True))
     used = f" This page uses {words.days(chosen)}." if chosen else ""
-    return draw(paint, title=title, alt=alt or f"{title}. Attributed {what} by window. {said}.{used}")
+    return draw(
+        paint, title=title, alt=alt or f"{title}. {what.capitalize()} after a message, by window. {said}.{used}"
+    )
 
 
 @drawn
@@ -350,7 +352,7 @@ def pressure(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Char
     labels = [words.text(value) for value in frame["messages"]]
 
     def paint(pen: Pen) -> None:
-        upper, lower = pen.stack("customers", "share who bought afterwards (observational)")
+        upper, lower = pen.stack("customers", "share who bought in the 30 days after (observational)")
         at = range(len(labels))
         bars = upper.bar(at, frame["customers"], width=0.62, color=ACCENT)
         if pen.wide:

@@ -10,10 +10,17 @@ import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
-from clvbook.present.campaign_sentences import points
+from clvbook.present.campaign_sentences import coupons_sure, coupons_too, one_to, points
 from clvbook.present.sentences import level
 from clvbook.present.titles import otherwise
 
+_COUPONS = {  # a programme that paid, when coupons count as cost as well
+    "paid": ("good", "paid"),
+    "unknown": ("good", "paid"),
+    "likely": ("watch", "likely"),
+    "unlikely": ("watch", "not sure"),
+    "did not pay": ("bad", "did not pay"),
+}
 _STATUS = {"pass": "good", "paid": "good", "fail": "bad", "did not pay": "bad", "not enough data": "unknown"}
 
 
@@ -28,13 +35,13 @@ def status(verdict: Any) -> tuple[str, ...]:
     return _STATUS[word], word
 
 
-def paid(brought: Any) -> tuple[str, ...]:
-    """The same of `returns.Returns`."""
+def paid(brought: Any, with_coupons: Any, margin_rate: Any) -> tuple[str, ...]:
+    """The same of `returns.Returns`, and whether coupons change it: `coupons.Ratio`."""
     if isinstance(brought, NotComputable) or isinstance(brought.profit, NotComputable):
         word = "not enough data"
     else:
         word = "paid" if brought.profit_low > 0 else "did not pay" if brought.profit_high < 0 else "not enough data"
-    return _STATUS[word], word
+    return _COUPONS[coupons_sure(with_coupons, margin_rate)] if word == "paid" else (_STATUS[word], word)
 
 
 def observed(seen: Any, form: words.Form, *, confidence: float) -> str | None:
@@ -57,6 +64,23 @@ def returned(brought: Any, what: str, form: words.Form, *, confidence: float) ->
         return None
     ends = getattr(brought, f"{what}_low"), getattr(brought, f"{what}_high")
     return level(*ends, form, confidence=confidence)
+
+
+def profit(brought: Any, with_coupons: Any, form: words.Form, settings: Any) -> str | None:
+    """How sure the profit is, and whether coupons, which are not in it, change its sign."""
+    told = returned(brought, "profit", form, confidence=settings.confidence)
+    if not told or brought.profit_low <= 0:
+        return told and f"{told}, coupons not counted"
+    return f"{told}, {coupons_too(with_coupons, settings)}"
+
+
+def enough(brought: Any, settings: Any) -> str | None:
+    """How sure the ratio against those held out is, and which ratio earns back the cost."""
+    told = returned(brought, "ratio", one_to, confidence=settings.confidence)
+    if told and settings.margin_rate:
+        even, margin = one_to(1 / settings.margin_rate), words.percent(settings.margin_rate, digits=0)
+        told += f"; {even} is enough to earn back the messages ({margin} margin)"
+    return told and f"{told}; the {target(settings.roi_target)} bar is for sales after"
 
 
 def revenue_label(incremental: Any) -> str:
@@ -148,18 +172,20 @@ def windows(frame: pd.DataFrame) -> str:
         return "The longer the window, the more sales come after a message"
     times = words.number(last.revenue / first.revenue, digits=1)
     return (
-        f"Within {words.days(last.window_days)} {times} times the sales of "
-        f"{words.days(first.window_days)} come after a message, whatever their cause"
+        f"A longer window always looks better: {times} times the sales in {words.days(last.window_days)} as in "
+        f"{words.days(first.window_days)}, whatever their cause"
     )
 
 
 @otherwise("What each campaign changed")
-def forest(pooled: Any) -> str:
-    """pooled: `Book.pooled_conversion`."""
+def forest(pooled: Any, incremental: pd.DataFrame, confidence: float) -> str:
+    """pooled: `Book.pooled_conversion`; incremental: `Book.incremental`."""
     if pooled.low > 0:
-        return (
-            f"Together the campaigns raised the share who buy by {points(pooled.delta).lstrip('+')}; alone, few show it"
-        )
+        sure = sum(not isinstance(p, NotComputable) and p < 1 - confidence for p in incremental.p_holm)
+        alone = f"{words.number(sure)} of {words.number(len(incremental))} show" if sure > 1 else "one shows"
+        gain = points(pooled.delta).lstrip("+")
+        told = f"Together the campaigns raised the share who buy by {gain}; alone, {alone if sure else 'none shows'} "
+        return f"{told}{'a change' if sure else 'it'} for sure"
     return "Not even all campaigns together show whether they made more customers buy"
 
 
@@ -179,7 +205,7 @@ def lasts(found: Any) -> str:
     """found: `Book.cumulative`."""
     last = words.days(found.by_day.day.iloc[-1])
     return {
-        "stays": f"After {last} the gain is still there",
+        "stays": f"After {last} those written to had still bought more than those held out",
         "moved dates only": f"After {last} the gain is gone: purchases were only brought forward",
     }.get(found.finding, f"Whether the gain is still there after {last} cannot be told yet")
 
@@ -188,7 +214,8 @@ def lasts(found: Any) -> str:
 def pressure(frame: pd.DataFrame) -> str:
     """frame: `Book.messages`."""
     most = frame.loc[frame.customers.idxmax()]
-    return f"Most customers got {words.name(most.messages)} message{'' if most.messages == '1' else 's'} in 90 days"
+    times = {"0": "No message", "1": "One message"}.get(most.messages, f"{words.name(most.messages)} messages")
+    return f"{times} in 90 days is commonest"
 
 
 @otherwise("How large a campaign has to be")

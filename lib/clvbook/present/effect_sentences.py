@@ -9,7 +9,7 @@ import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
-from clvbook.present.campaign_sentences import for_one, points, with_level
+from clvbook.present.campaign_sentences import break_even, choices, for_one, points, price_in, with_level
 from clvbook.present.sentences import tells
 
 
@@ -54,17 +54,23 @@ def together(pooled: Any, shrunken: Any, incremental: pd.DataFrame, settings: An
     )
     told += ". " if pooled.low > 0 or pooled.high < 0 else ", which may be nothing at all. "
     one = "none" if not sure else words.number(sure)
-    told += (
-        f"By itself, {one} of {words.number(len(tested))} campaigns with enough buyers shows an effect, once it is "
-        "allowed for that many were looked at (Holm)."
-    )
+    told += f"Alone, {one} of {words.number(len(tested))} campaigns with enough buyers shows a change for sure."
+    known = list(zip(incremental.conversion_low, incremental.p_holm, strict=True))
+    apart = sum(low > 0 for low, p in known if not _none(low, p) and p >= 1 - settings.confidence)
+    if apart:
+        told += (
+            f" {words.number(apart)} {'lies' if apart == 1 else 'lie'} above 0 alone, but not after allowing for "
+            f"{words.number(len(tested))} looked at."
+        )
+    if few := len(known) - len(tested):
+        told += f" {words.count(few, 'campaign')} had too few buyers to be tested."
     if isinstance(shrunken, NotComputable):
         return f"{told} Whether they differ is not computable: {shrunken.reason}."
     if shrunken.p < 1 - settings.confidence:
         return f"{told} They differ by more than chance: the hollow points say which are better, without their luck."
     return (
         f"{told} They differ by no more than chance would make them: the best one was mostly lucky, and "
-        "is drawn back to the mean (hollow points). Do not copy it for its rank alone."
+        "is pulled towards the average (hollow points). Do not copy it for its rank alone."
     )
 
 
@@ -76,10 +82,18 @@ def lasts(found: Any, settings: Any) -> str:
     gain = with_level(*(1000 * end for end in (last.delta, last.low, last.high)), money, settings)
     told = (
         f"Per 1,000 customers written to, {money(1000 * first.delta)} had come by day {words.number(first.day)} "
-        f"because of the campaigns, and {gain} by day {words.number(last.day)}."
+        f"because of the {words.count(found.campaigns, 'campaign')} old enough for this, and {gain} by day "
+        f"{words.number(last.day)}."
     )
     if found.finding == "stays":
-        return f"{told} The gain stays: purchases were won, not only brought forward."
+        more = f"By day {words.number(last.day)} more had come" if last.delta > first.delta else "The gain was not gone"
+        between = found.by_day[(found.by_day.day > first.day) & (found.by_day.low <= 0)]
+        if len(between):
+            more += f", yet on day {words.number(between.day.iloc[-1])} it could have been nothing"
+        return (
+            f"{told} {more}; later campaigns fall into these days as well. No sign that purchases were only brought "
+            "forward, and no proof either."
+        )
     if found.finding == "moved dates only":
         return f"{told} The gain is gone again: the messages only moved dates. Leave out the coupon, or send later."
     return f"{told} Whether it stays cannot be told yet: the interval at the end holds both."
@@ -96,7 +110,7 @@ def coupon_parts(parts: pd.DataFrame) -> str:
         f"out: {words.number(ratio['P(buy)'], digits=2)} times as many bought, with "
         f"{words.number(ratio['orders a buyer'], digits=2)} times the orders and "
         f"{words.number(ratio['basket'], digits=2)} "
-        "times the basket. Only the first compares like with like; who buys at all was decided by the message."
+        "times the basket. The message changes who buys, so these last two compare different people."
     )
 
 
@@ -112,11 +126,11 @@ def coupon_use(use: Any, settings: Any) -> str:
     )
     if use.to_regulars > 0:
         told += (
-            f" So at least {words.number(use.to_regulars)} coupons, and most likely "
-            f"{words.number(max(use.used - use.caused, 0))}, "
-            "went to customers who would have bought anyway."
+            f" So {words.number(max(use.used - use.caused, 0))} coupons at the best estimate, and "
+            f"{words.number(use.to_regulars)} at the very least, went to customers who would have bought anyway; who "
+            "they are cannot be told."
         )
-    return f"{told} If all who buy anyway used one, it would cost {money(use.subsidy)} for the same gain."
+    return f"{told} Worst case: if everybody who buys anyway used a coupon, {money(use.subsidy)}."
 
 
 @tells
@@ -150,8 +164,9 @@ def pressure(by_stage: pd.DataFrame) -> str:
 def messages(frame: pd.DataFrame) -> str:
     """Do more messages go with fewer purchases, or with more opt-outs?"""
     told = (
-        "Nobody drew who gets many messages: the bars compare different customers, and say nothing of what one message "
-        "more does."
+        f"The chart has the {words.count(int(frame.customers.sum()), 'customer')} known by the end of these 90 "
+        "days; what they bought is of the 30 days after. Nobody drew who gets many messages: the bars "
+        "compare different customers, and say nothing of what one message more does."
     )
     if "opted_out" in frame:
         told += (
@@ -183,15 +198,119 @@ def who_responds(segments: pd.DataFrame) -> str | NotComputable:
     return told
 
 
-def next_time(plan: Any, planned: Any, best: Any, months: Any) -> str | NotComputable:
-    """How large should the next campaign and its holdout be?"""
+@tells
+def most_written(year: pd.DataFrame, segments: pd.DataFrame, plan: Any, settings: Any) -> str:
+    """Do most messages go where a gain is seen? `year`: `Book.year_of_messages`."""
+    top = year.loc[year.messages.astype(float).idxmax()]
+    rows = segments[(segments.segment == top.stage) & (segments.dimension == "lifecycle stage")]
+    if rows.empty or rows.verdict.iloc[0] != "differ":
+        return ""
+    row, cost = rows.iloc[0], plan.cost_each
+    told = (
+        f"{words.percent(top.messages / year.messages.sum(), digits=0)} of the year's messages went to customers "
+        f"who are {top.stage} today"
+    )
+    if not isinstance(cost, NotComputable):
+        money = words.money_in(settings.currency)
+        told += f", about {money(top.messages * cost)} at {price_in(settings.currency)(cost)} each"
+    seen = f"{points(row.effect)}, {points(row.low)} to {points(row.high)}"
+    bar = break_even(plan, settings)
+    if row.low > bar:
+        return f"{told}. Written to in that stage, they respond ({seen})."
+    if row.high < bar:
+        return f"{told}. Written to in that stage, they do not earn back a message ({seen}): the largest saving."
+    return (
+        f"{told}. Written to in that stage, no sure gain is seen ({seen}): the largest saving to test, by holding out "
+        "half of them."
+    )
+
+
+@tells
+def next_plan(plan: Any, segments: Any, months: Any, settings: Any) -> str:
+    """The one plan: whom to write to with which holdout, whom to test, and when to judge."""
+    told = _who_next(plan, segments, settings)
+    if not isinstance(months.months, NotComputable):
+        told += (
+            f" Judge the campaigns together, after about {words.number(months.months)} monthly ones, and none alone."
+        )
+    return told
+
+
+@tells
+def draw(plan: Any, segments: Any, settings: Any) -> str:
+    """How many are held out by lot, for those who keep the list?"""
+    tested = _names(segments, plan, settings).get("Test")
+    told = f"Hold out {words.percent(plan.holdout_share, digits=0)} of the list"
+    if not tested:
+        return f"{told}."
+    return (
+        f"{told}, but half of {tested}. Give those a campaign_id of their own, as arms of two shares in one campaign "
+        "cannot be compared, and leave campaign_holdout out while the shares differ."
+    )
+
+
+def _who_next(plan: Any, segments: Any, settings: Any) -> str:
+    share, named = words.percent(plan.holdout_share, digits=0), _names(segments, plan, settings)
+    if not named:
+        return f"Next: hold out {share} of the whole list by lot."
+    told = []
+    if "Repeat" in named:
+        told.append(f"write to {named['Repeat']} and hold out {share} of them by lot")
+    if "Test" in named:
+        told.append(f"hold out half of {named['Test']}, to learn whether a message does anything there")
+    if "Stop" in named:
+        told.append(f"leave out {named['Stop']}")
+    return f"Next: {'; '.join(told)}."
+
+
+def _names(segments: Any, plan: Any, settings: Any) -> dict[str, str]:
+    chosen = {} if isinstance(segments, NotComputable) else choices(segments, break_even(plan, settings))
+    return {verb: words.listing(words.name(each) for each in rows.segment) for verb, rows in chosen.items()}
+
+
+def next_time(plan: Any, planned: Any, best: Any, months: Any, settings: Any) -> str | NotComputable:
+    """What does the planned holdout cost, and what can it tell?"""
     if isinstance(planned, NotComputable):
         return planned
-    told = [str(planned.sentence)]
+    told = [
+        f"The plan takes what those held out of the last {words.count(plan.campaigns, 'campaign')} bought, "
+        f"{words.percent(plan.organic, digits=2)}, and the gain of all campaigns, {points(plan.effect)}.",
+        _holdout(planned, settings),
+    ]
     if isinstance(best, NotComputable):
-        told.append(f"One campaign does not settle it: {best.reason.removeprefix('not enough data: ')}.")
+        told.append(
+            f"In one campaign not even half of {words.count(plan.customers, 'customer')} held out would settle "
+            "it for a gain like this: judge several together."
+        )
     elif best.control != planned.control:
-        told.append(f"The smallest holdout that settles it: {best.sentence}")
-    if not isinstance(months, NotComputable):
+        told.append(f"The smallest holdout that settles it in one campaign: {_holdout(best, settings)}")
+    if isinstance(months, NotComputable):
+        return " ".join(told)
+    if isinstance(months.months, NotComputable):
         told.append(str(months.sentence))
+    else:
+        told.append(
+            f"This gain shows after about {words.count(months.months, 'monthly campaign')} to "
+            f"{words.count(plan.customers, 'customer')} each, if the same "
+            f"{words.percent(plan.holdout_share, digits=0)} of them stay held out throughout."
+        )
     return " ".join(told)
+
+
+def _holdout(worth: Any, settings: Any) -> str:
+    """What a `planning.HoldoutWorth` gives up and tells."""
+    money = words.money_in(settings.currency)
+    told = f"Holding out {words.number(worth.control)} of {words.count(worth.control + worth.treated, 'customer')} "
+    told += f"gives up about {money(worth.sales_forgone)} of sales" if worth.sales_forgone > 0 else "gives up no sales"
+    profit = worth.profit_forgone
+    if not isinstance(profit, NotComputable):
+        told += f" ({money(profit)} of profit)" if profit > 0 else f" and saves {money(-profit)} in all"
+    question = "works at all" if isinstance(worth.break_even, NotComputable) else "earns back its cost"
+    return (
+        f"{told}; it tells a gain to within {points(worth.half_width).lstrip('+')} either way, which settles in "
+        f"{words.percent(worth.power, digits=0)} of such campaigns whether one {question}."
+    )
+
+
+def _none(*values: Any) -> bool:
+    return any(isinstance(value, NotComputable) for value in values)
