@@ -107,28 +107,28 @@ class Settings(BaseModel):
         None, description="SELECT that gives the orders; for a database address that names no table"
     )
     order_items: str | list[str] | None = Field(
-        None, description="file or files of order lines, a canonical table; not set: lists name no category"
+        None, description="files of order lines, a canonical table; not set: lists name no category"
     )
     customers: str | list[str] | None = Field(
-        None, description="file or files of customers, a canonical table; not set: nobody is known to have opted out"
+        None, description="files of customers, a canonical table; not set: nobody opted out"
     )
     campaigns: str | list[str] | None = Field(
-        None, description="file or files of campaigns, a canonical table; not set: no campaign is judged"
+        None, description="files of campaigns, a canonical table; not set: no campaign is judged"
     )
     sends: str | list[str] | None = Field(
-        None, description="file or files of who was chosen for a campaign, and who of them was held out"
+        None, description="files of who was chosen for a campaign, and who of them was held out"
     )
     send_log: str | list[str] | None = Field(
-        None, description="file or files of the message platform's log: what was sent, when, did it arrive"
+        None, description="files of the message platform's log: what was sent, when, did it arrive"
     )
     send_log_mapping: str = Field(
         "yunpian", description="platform of the send log: a name in orders/table_mappings or a path"
     )
     costs: str | list[str] | None = Field(
-        None, description="file or files of costs, a canonical table; not set: campaigns cost what was planned"
+        None, description="files of costs, a canonical table; not set: campaigns cost what was planned"
     )
     churn_survey: str | list[str] | None = Field(
-        None, description="file or files of customers asked why they left; not set: no reasons"
+        None, description="files of customers asked why they left; not set: no reasons"
     )
     mapping: str = Field("canonical", description="platform of the order file: a name in orders/mappings or a path")
     title: str | None = Field(None, max_length=80, description="the shop's name as pages print it; default: shop")
@@ -188,7 +188,7 @@ class Settings(BaseModel):
         [100, 200], description="revenue a buyer, in the currency, for which roi_target was made: from, to"
     )
     campaign_holdout: float | None = Field(
-        None, gt=0, lt=1, description="share of a campaign that is to be held out; not set: arms' sizes are not checked"
+        None, gt=0, lt=1, description="share of a campaign to be held out; not set: arms' sizes are not checked"
     )
     refund_days: int = Field(
         15, ge=0, le=365, description="days within which refunds come: revenue of younger orders may yet shrink"
