@@ -53,7 +53,11 @@ def test_what_must_hold_holds(book):
 def test_the_margin_compares_the_next_one_won_with_the_next_one_kept(book):
     new, kept = book.margins.itertuples()
     assert "acquisition_cost" in str(new.cost)
-    assert kept.cost == pytest.approx((book.listed.cost / book.listed.saved).max())
+    listed = book.allocation.contacts.to_pandas()
+    last = (listed.value * listed.save_rate / listed.cost).idxmin()
+    assert kept.cost == pytest.approx(listed.cost[last] / listed.save_rate[last])
+    assert kept.value == pytest.approx(listed.value[last])
+    assert kept.per_unit == pytest.approx((listed.value * listed.save_rate / listed.cost).min())
     assert kept.spend == "more"
 
 

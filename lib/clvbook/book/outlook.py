@@ -162,14 +162,15 @@ class OutlookBook(SpendingBook):
         """The next new customer beside the next kept one; see `costs.at_the_margin`."""
 
         def compare(listed: pd.DataFrame) -> pd.DataFrame:
-            each = listed.cost / listed.saved
-            last, s = listed.loc[each.idxmax()], self.settings
+            # the contact that returns least for its cost is the one that the next unit of money buys another of
+            returned = self.allocation.contacts.mutate(returned=_.value * _.save_rate / _.cost)
+            last, s = returned.order_by("returned", "rank").limit(1).to_pandas().iloc[0], self.settings
             new = self.new_customer.revenue + self.base.first_amount
             return costs.at_the_margin(
                 acquisition=self.acquisition.marginal,
                 new_value=new if isinstance(new, NotComputable) else s.margin_rate * float(new),
-                retention=float(each.max()),
-                kept_value=last.value / last.customers,
+                retention=float(last.cost / last.save_rate),
+                kept_value=float(last.value),
             )
 
         return _with(self.listed, compare)

@@ -51,7 +51,8 @@ def decision(found: Any, outlook: Any, settings: Any) -> str:
         )
     return (
         f"Spend {money(found.spent)} on these {words.count(found.customers, 'customer')}: expected net profit {sure}; "
-        f"the chance that it pays is {likely}. The list is tables/retention_list.csv, the best contact first."
+        f"the chance that it pays is {likely} if the save rates measured so far last, and if purchases are won rather "
+        "than brought forward. The list is tables/retention_list.csv, the best contact first."
     )
 
 
@@ -196,8 +197,7 @@ def margins(table: pd.DataFrame, settings: Any) -> str:
     told = ""
     if not isinstance(kept.net, NotComputable):
         told = (
-            f"The dearest customer kept by this list costs {money(kept.cost)} and is worth {money(kept.value)} of "
-            "profit. "
+            f"The last customer kept by this list costs {money(kept.cost)} and is worth {money(kept.value)} of profit. "
         )
     if isinstance(new.net, NotComputable):
         return f"{told}What winning one more customer costs and brings is not computable: {new.net.reason}."
@@ -340,10 +340,9 @@ def check(table: pd.DataFrame) -> str:
     few, many = (table[table.per_arm == size] for size in (sizes[0], sizes[-1]))
     risky = (many.riskiest / many.best).mean()
     return (
-        f"In {words.number(len(many))} simulated shops whose true save rates are known, the recommended list earned "
-        f"{words.percent(many.share.mean())} of what the best possible one would (at worst "
-        f"{words.percent(many.share.min())}), and the riskiest first {words.percent(risky, digits=0)}. With "
-        f"{words.number(sizes[0])} customers a stage and arm instead of {words.number(sizes[-1])} to learn from it is "
-        f"{words.percent(few.share.mean())} (at worst {words.percent(few.share.min())}): small experiments cost money, "
-        "too."
+        f"In simulated shops whose true save rates are known, and with {words.number(sizes[0])} customers a stage and "
+        f"arm to learn from, the recommended list earned {words.percent(few.share.mean())} of what the best possible one "
+        f"would (at worst {words.percent(few.share.min())}); with {words.number(sizes[-1])} it earned "
+        f"{words.percent(many.share.mean())} (at worst {words.percent(many.share.min())}), and the riskiest first "
+        f"{words.percent(risky, digits=0)}. Compare the table of save rates: small experiments cost money, too."
     )
