@@ -341,8 +341,8 @@ def check(table: pd.DataFrame) -> str:
     risky = (many.riskiest / many.best).mean()
     return (
         f"In simulated shops whose true save rates are known, and with {words.number(sizes[0])} customers a stage and "
-        f"arm to learn from, the recommended list earned {words.percent(few.share.mean())} of what the best possible one "
-        f"would (at worst {words.percent(few.share.min())}); with {words.number(sizes[-1])} it earned "
+        f"arm to learn from, the recommended list earned {words.percent(few.share.mean())} of what the best possible "
+        f"one would (at worst {words.percent(few.share.min())}); with {words.number(sizes[-1])} it earned "
         f"{words.percent(many.share.mean())} (at worst {words.percent(many.share.min())}), and the riskiest first "
         f"{words.percent(risky, digits=0)}. Compare the table of save rates: small experiments cost money, too."
     )
