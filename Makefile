@@ -29,6 +29,8 @@ bench: $(READY)  ## speed and memory, each against its peer in one run
 	@$(BIN)/python benchmarks/report.py
 	@$(BIN)/python benchmarks/lifecycle.py
 	@$(BIN)/python benchmarks/taobao.py
+	@$(BIN)/python benchmarks/campaigns.py
+	@$(BIN)/python benchmarks/retention.py
 
 # pip takes no editable install beside hashes: two steps, and the second downloads nothing.
 $(READY): requirements.lock pyproject.toml
