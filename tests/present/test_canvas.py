@@ -30,3 +30,28 @@ def test_the_same_picture_has_the_same_bytes_and_no_outside_address():
     first, second = (canvas.draw(paint, title="t", alt="a") for _ in range(2))
     assert first.svg == second.svg
     assert "http" not in first.svg.replace("http://www.w3.org/", "")
+
+
+def test_neighbours_that_look_alike_share_one_look():
+    def paint(pen):
+        axes = pen.axes()
+        axes.set_xlim(0, 9)
+        for at in range(1, 8):
+            axes.bar(at, 1, color="#010207")
+            axes.text(at, 0.5, ' style="font-size: 12px"')
+
+    svg = canvas.draw(paint, title="t", alt="a").svg
+    for part in svg.split('<svg class="')[1:]:
+        assert part.count("fill: var(--accent)") == 1
+        assert part.count("<path d=") >= 7
+        assert part.count('> style="font-size: 12px"<') == 7  # what a text says is nobody's look
+
+
+def test_a_look_that_a_group_would_blend_otherwise_stays_with_each():
+    def paint(pen):
+        axes = pen.axes()
+        for at in (1, 1.2, 1.4):
+            axes.bar(at, 1, color="#010207", alpha=0.5)
+
+    for part in canvas.draw(paint, title="t", alt="a").svg.split('<svg class="')[1:]:
+        assert not [group for group in part.split("<g ")[1:] if " opacity" in group.split(">")[0]]

@@ -1,5 +1,6 @@
 """Charts of coming back say their numbers, leave out what cannot be computed, and mark what is not to be trusted."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -36,7 +37,7 @@ def steps(lacking=()):
 
 
 def triangle(cohorts=8):
-    names = [f"2026-{n + 1:02}" for n in range(cohorts)]
+    names = pd.period_range("2026-01", periods=cohorts, freq="M").astype(str)
     frame = pd.DataFrame(pd.NA, index=names, columns=["size", *range(cohorts)], dtype="Float64")
     for row in range(cohorts):
         frame.iloc[row, 1 : cohorts - row + 1] = [1.0, *np.linspace(0.12, 0.04, cohorts - 1)][: cohorts - row]
@@ -63,6 +64,15 @@ def texts(chart):
     root = ET.fromstring(chart.svg)  # noqa: S314  our own picture
     found = ("".join(element.itertext()) for element in root.iter() if element.tag.endswith("}text"))
     return [text.replace(words.SPACE, " ") for text in found]
+
+
+def looks(element, look=""):
+    """Every text with the style that it or its group has."""
+    look = element.get("style", look)
+    if element.tag.endswith("}text"):
+        yield look, element
+    for child in element:
+        yield from looks(child, look)
 
 
 def test_every_chart_is_tested():
@@ -123,8 +133,45 @@ def test_months_that_are_not_over_are_blank_and_doubtful_cohorts_starred():
 
 @pytest.mark.parametrize("cohorts", [1, 2, 26])
 def test_few_and_many_cohorts_are_drawn(cohorts):
-    frame = triangle(12) if cohorts > 12 else triangle(cohorts)
-    assert f"{frame.index[0]} (100)" in texts(make("triangle", frame))
+    frame = triangle(cohorts)
+    chart = make("triangle", frame)
+    assert {f"{cohort} (100)" for cohort in frame.index} <= set(texts(chart))
+    assert len(chart.svg.encode()) < 75_000
+    wide = "per cent, by months after it" + ("; the first 24" if cohorts > 24 else "")
+    assert wide in texts(chart)
+
+
+def test_a_mark_far_to_the_right_is_written_to_its_left():
+    # the text ends at the line where more than half of the axis lies before it, and begins there otherwise
+    for last, anchor in ((300, "end"), (720, "start")):
+        frame = RATES.assign(silent_days=[0, last / 2, last])
+        style = re.findall(r'style="([^"]*)"[^<]*>\u2002day 180', make("return_rates", frame).svg)
+        assert len(style) == 2
+        assert all(f"text-anchor: {anchor}" in look or (anchor == "start" and "anchor" not in look) for look in style)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_text_is_inside_the_phone_s_picture(name):
+    root = ET.fromstring(make(name).svg)  # noqa: S314  our own picture
+    narrow = next(part for part in root if part.get("class") == "narrow")
+    for look, element in looks(narrow):
+        size = float(re.search(r"font-size: ([\d.]+)px|(?:^|\D)([\d.]+)px", look).expand(r"\1\2"))
+        width = len("".join(element.itertext())) * size * 0.53  # the mean letter of the usual fonts
+        share = {"middle": 0.5, "end": 1}.get((re.findall(r"text-anchor: (\w+)", look) or ["start"])[0], 0)
+        start = (
+            float(element.get("x") or re.search(r"translate\(([\d.-]+)", element.get("transform"))[1]) - share * width
+        )
+        assert start >= -1, "".join(element.itertext())
+        assert start + width <= 361, "".join(element.itertext())
+
+
+@pytest.mark.parametrize(
+    "title", ["<script>alert(1)</script>", '"><g onload="x"', "]]></svg>", "中文" * 30, "$\\frac{"]
+)
+def test_hostile_titles_stay_text(title):
+    root = ET.fromstring(make("ladder", title=title).svg)  # noqa: S314  our own picture
+    assert root.get("aria-label").startswith(title)
+    assert not any("script" in element.tag or element.get("onload") for element in root.iter())
 
 
 def test_colour_is_of_the_page_and_never_a_stage():

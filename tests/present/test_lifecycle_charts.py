@@ -71,6 +71,15 @@ def texts(chart):
     return [text.replace(words.SPACE, " ") for text in found]
 
 
+def looks(element, look=""):
+    """Every text with the style that it or its group has."""
+    look = element.get("style", look)
+    if element.tag.endswith("}text"):
+        yield look, element
+    for child in element:
+        yield from looks(child, look)
+
+
 def test_every_chart_is_tested():
     things = vars(lifecycle_charts).items()
     public = {name for name, thing in things if getattr(thing, "__module__", "") == lifecycle_charts.__name__}
@@ -96,6 +105,29 @@ def test_same_bytes_colours_of_the_page_and_passes_the_report_s_wall(name):
     assert cleaned.count("<path") == svg.count("<path")
     assert cleaned.count("<pattern") == svg.count("<pattern")
     assert len(svg.encode()) < 45_000
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_text_is_inside_the_phone_s_picture(name):
+    root = ET.fromstring(make(name).svg)  # noqa: S314  our own picture
+    narrow = next(part for part in root if part.get("class") == "narrow")
+    for look, element in looks(narrow):
+        size = float(re.search(r"font-size: ([\d.]+)px|(?:^|\D)([\d.]+)px", look).expand(r"\1\2"))
+        width = len("".join(element.itertext())) * size * 0.53  # the mean letter of the usual fonts
+        share = {"middle": 0.5, "end": 1}.get((re.findall(r"text-anchor: (\w+)", look) or ["start"])[0], 0)
+        start = (
+            float(element.get("x") or re.search(r"translate\(([\d.-]+)", element.get("transform"))[1]) - share * width
+        )
+        assert start >= -1, "".join(element.itertext())
+        assert start + width <= 361, "".join(element.itertext())
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><g onload="x"', "]]></svg>", "中文" * 30, "$\\frac{"])
+def test_hostile_names_stay_text(name):
+    frame = VALUE.assign(stage=[name, *STAGES[1:]])
+    root = ET.fromstring(make("value_by_stage", frame, title=name).svg)  # noqa: S314  our own picture
+    assert root.get("aria-label").startswith(name)
+    assert not any("script" in element.tag or element.get("onload") for element in root.iter())
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -71,3 +71,11 @@ def test_names_beside_lines_keep_their_order_and_do_not_overlap(places):
     assert max(moved) <= 300 + 1e-9
     if all(b - a >= 15 for a, b in pairwise(sorted(places))):
         assert moved == places
+
+
+def test_squares_are_deeper_for_larger_shares_and_alike_stand_together():
+    pen = a_pen()
+    axes = pen.axes()
+    pen.squares(axes, [(1, 0, 1.0), (2, 0, 0.31), (1, 1, 0.98), (2, 1, 0.29)])
+    assert [round(bar.get_facecolor()[3], 1) for bar in axes.patches] == [0.3, 0.3, 1, 1]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in axes.patches] == pytest.approx([2, 2, 1, 1])

@@ -48,6 +48,12 @@ _LOOKS = {
 }  # fmt: skip
 
 
+# neighbours that look alike; no look with an opacity of its own, which a group would blend otherwise
+_LOOK = r'(?: clip-path="[^"]*")? style="(?!opacity|[^"]* opacity)[^"]*"'
+_SHAPES = re.compile(rf'<path d="[^"]*"({_LOOK})/>(?:<path d="[^"]*"\1/>)+')
+_TEXTS = re.compile(r'<text( style="[^"]*") x=[^>]*>[^<]*</text>(?:<text\1 x=[^>]*>[^<]*</text>)+')
+
+
 @dataclass(frozen=True)
 class Chart:
     """A finished picture: its SVG, the message it was drawn for, and the same in words for who cannot see it."""
@@ -112,6 +118,11 @@ def _shortened(tag: re.Match) -> str:
     return re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), tag[0])
 
 
+def _grouped(alike: re.Match) -> str:
+    """The same shapes or texts in one group that has their look, instead of each."""
+    return f"<g{alike[1]}>" + re.sub(r"<[^>]*>", lambda tag: tag[0].replace(alike[1], ""), alike[0]) + "</g>"
+
+
 def _clean(svg: str, name: str, width: int, height: int) -> str:
     """The SVG that matplotlib wrote without what a page does not need, with our colours and the reader's fonts."""
     body = re.sub(r"(?s)<metadata>.*?</metadata>|<!--.*?-->|<style type=.*?</style>", "", svg)
@@ -119,6 +130,9 @@ def _clean(svg: str, name: str, width: int, height: int) -> str:
     body = re.sub(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"| transform="rotate\(-0 [^)]*\)"|font-family: [^;"]*; ', "", body)
     body = re.sub(r"<[^>]*>", _shortened, body)  # in tags alone: a figure in a text keeps its digits
     body = re.sub(r"\s*\n\s*", " ", body).replace("> <", "><")
+    for _ in range(2):  # groups of one that say nothing
+        body = re.sub(r"<g>(<path [^>]*/>|<text [^>]*>[^<]*</text>)</g>", r"\1", body)
+    body = _TEXTS.sub(_grouped, _SHAPES.sub(_grouped, body))
     for colour, variable in _NAMES.items():
         body = body.replace(colour, f"var(--{variable})")
     return f'<svg class="{name}" viewBox="0 0 {width} {height}">{body}</svg>'

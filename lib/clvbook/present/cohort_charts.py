@@ -43,11 +43,12 @@ def return_curve(
             label = "bounds of the stages" if name == "given" else "bounds that fit this shop"
             if len(marks):
                 axes.plot(marks[name], [at(day) for day in marks[name]], marker, linestyle="none", label=label, **look)
-            for place, day in enumerate(marks[name]):
-                under = name == "given"
+            for day in marks[name]:
+                # where the curve is not: given bounds right below it, own ones left above it, but within the axes
+                under, early = name == "given", day < days[-1] / 25
                 axes.annotate(
-                    words.number(day), (day, at(day)), (0, -16 if under else 10), textcoords="offset points",
-                    ha="left" if under or not place else "center", color=INK,
+                    words.number(day), (day, at(day)), (5, -15) if under else (0 if early else -3, 8),
+                    textcoords="offset points", ha="left" if under or early else "right", color=INK,
                 )  # fmt: skip
         pen.from_zero(axes, room=0.12)
         pen.shares(axes.yaxis)
@@ -80,9 +81,15 @@ def return_rates(frame: pd.DataFrame, *, title: str, mark: int, within: int = 30
         axes = pen.axes(y=f"buy within the next {words.days(within)}", x="days since the last purchase")
         axes.vlines(frame["silent_days"], frame["low"], frame["high"], color=ACCENT, linewidth=2.2, alpha=0.55)
         axes.plot(frame["silent_days"], frame["rate"], "o", color=ACCENT, markersize=5.5)
-        pen.from_zero(axes)
+        after = mark < frame["silent_days"].max() / 2  # the longer side has room for what the mark says
+        pen.from_zero(axes, room=0.05 if after else 0.2)
         pen.shares(axes.yaxis)
-        pen.mark(axes, mark, f"day {mark}: the rule of thumb stops", after=True)
+        pen.mark(
+            axes,
+            mark,
+            f"day {mark}: the rule of thumb stops" if pen.wide else f"day {mark}: rule of thumb",
+            after=after,
+        )
 
     said = "; ".join(
         f"after {words.days(row.silent_days)} {words.percent(row.rate)} "
@@ -115,7 +122,8 @@ def ladder(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
             axes.vlines(at, rows["low"], rows["high"], color=colour, linewidth=2.2, alpha=0.55)
             axes.plot(at, rows["probability"], marker=marker, color=colour, linestyle=dash, label=words.days(window))
             look = {"color": colour, "markerfacecolor": PAPER, "markersize": 4.5}
-            axes.plot(at, rows["naive"], marker, linestyle="none", label="" if place else "simply divided", **look)
+            axes.plot(at, rows["naive"], marker, linestyle="none", **look)
+        axes.plot([], [], "o", color=MUTED, markerfacecolor=PAPER, markersize=4.5, label="hollow: simply divided")
         pen.from_zero(axes)
         pen.shares(axes.yaxis)
         axes.set_xticks(sorted(frame["order"].unique()))
@@ -130,7 +138,7 @@ def ladder(frame: pd.DataFrame, *, title: str, alt: str | None = None) -> Chart:
         )
         for window in windows
     )
-    return draw(paint, title=title, alt=alt or f"{title}. Customers who buy again {said}.")
+    return draw(paint, title=title, alt=alt or f"{title}. Customers who buy again {said}.", narrow=360)
 
 
 @drawn
@@ -150,7 +158,9 @@ def triangle(
     def paint(pen: Pen) -> None:
         shown = months[: 24 if pen.wide else 6]
         cut = "" if len(shown) == len(months) else f"; the first {len(shown)}"
-        axes = pen.axes(y=f"month of the first purchase (customers), {words.DASH} not over", x=f"months after it{cut}")
+        axes = pen.axes(
+            y=f"month of the first purchase (customers); {words.DASH} not over", x=f"per cent, by months after it{cut}"
+        )
         axes.yaxis.grid(False)
         axes.spines["bottom"].set_visible(False)
         axes.set_xlim(0.5, max(shown, default=1) + 0.5)
@@ -161,23 +171,20 @@ def triangle(
             for cohort in frame.index
         ]
         axes.set_yticks(range(len(frame)), names)
-        small = 9 if len(shown) > 12 else 11
+        known = [
+            (month, row, cells.loc[cohort, month])
+            for row, cohort in enumerate(frame.index)
+            for month in shown
+            if not pd.isna(cells.loc[cohort, month])
+        ]
+        pen.squares(axes, [(month, row, share / largest) for month, row, share in known])
+        look = {"ha": "center", "va": "center", "fontsize": 9 if len(shown) > 12 else 11}
+        for month, row, share in known:
+            axes.text(month, row, words.percent(share, digits=0).removesuffix(f"{words.SPACE}%"), color=INK, **look)
         for row, cohort in enumerate(frame.index):
-            for month in shown:
-                share = cells.loc[cohort, month]
-                if pd.isna(share):
-                    axes.text(
-                        month,
-                        row,
-                        words.DASH if month == _first_blank(cells.loc[cohort]) else "",
-                        color=MUTED,
-                        ha="center",
-                        va="center",
-                        fontsize=small,
-                    )
-                else:
-                    figure = words.percent(share, digits=0).replace(f"{words.SPACE}%", "")
-                    pen.square(axes, (month, row), float(share) / largest, figure, size=small)
+            blank = [month for month in shown if pd.isna(cells.loc[cohort, month])]
+            if blank:
+                axes.text(blank[0], row, words.DASH, color=MUTED, **look)
 
     marked, sizes = doubtful[doubtful].index, frame["size"]
     average = {
@@ -191,9 +198,3 @@ def triangle(
     if len(marked):
         told += f" With a star: {words.count(len(marked), 'cohort')} in which old customers look new."
     return draw(paint, title=title, alt=alt or told, height=110 + 19 * len(frame), narrow=130 + 19 * len(frame))
-
-
-def _first_blank(row: pd.Series) -> Any:
-    """The first month that is not over: only there a dash stands."""
-    blank = row.index[row.isna()]
-    return blank[0] if len(blank) else None

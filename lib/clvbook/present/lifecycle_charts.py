@@ -109,7 +109,7 @@ def alluvial(frame: pd.DataFrame, *, title: str, stages: Sequence[str], alt: str
     moves = frame[frame["customers"] > 0].sort_values(["from_stage", "to_stage"], key=lambda c: c.map(order.index))
     share = moves["customers"] / moves["customers"].sum()
     starts, ends = (share.groupby(moves[side]).sum().reindex(order).dropna() for side in ("from_stage", "to_stage"))
-    gap = 0.04  # between stages, as a share of all customers
+    gap = 0.06  # between stages, as a share of all customers
     # a band leaves its stage below those that left it before, and likewise where it arrives
     leaving = _tops(starts, gap)[moves["from_stage"]].to_numpy() + share.groupby(moves["from_stage"]).cumsum() - share
     arriving = _tops(ends, gap)[moves["to_stage"]].to_numpy() + share.groupby(moves["to_stage"]).cumsum() - share
@@ -164,6 +164,10 @@ def matrix(frame: pd.DataFrame, *, title: str, confidence: float, alt: str | Non
         axes.set_yticks(range(len(stages)), [f"{stage}\n{words.number(stood[stage])}" for stage in stages])
         axes.tick_params(labelcolor=INK)
         middle = {"ha": "center", "va": "center"}
+        known = cells[~cells["impossible"].astype(bool) & (cells["start"].map(stood) > 0)]
+        pen.squares(
+            axes, [(stages.index(cell.end), stages.index(cell.start), cell.rate) for cell in known.itertuples()]
+        )
         for cell in cells.itertuples():
             x, y = stages.index(cell.end), stages.index(cell.start)
             if not stood[cell.start]:
@@ -171,7 +175,6 @@ def matrix(frame: pd.DataFrame, *, title: str, confidence: float, alt: str | Non
             elif cell.impossible:
                 axes.text(x, y, words.DASH, color=MUTED, **middle)
             else:
-                pen.square(axes, (x, y), cell.rate, "")
                 axes.text(x, y - 0.12, words.percent(cell.rate), color=INK, **middle)
                 ends = words.interval(cell.low, cell.high, words.percent).replace(f"{words.SPACE}%", "")
                 axes.text(x, y + 0.2, ends, color=INK, fontsize=10, **middle)

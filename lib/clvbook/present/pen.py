@@ -8,7 +8,7 @@ font of this machine, so that the drawing is the same everywhere.
 import math
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -123,10 +123,11 @@ class Pen:
         """Names right of where lines and areas end (y), or inside at `x` (0..1), apart enough to be read."""
         self.named.append((axes, list(at), [_cut(name, 26) for name in names], x))
 
-    def square(self, axes: Any, at: tuple[float, float], share: float, text: str, *, size: int = SMALL) -> None:
-        """A map's square around `at` (x, y), the deeper its colour the nearer `share` is to 1, and its figure."""
-        axes.bar(at[0], 0.96, width=0.96, bottom=at[1] - 0.48, color=(HEAT, round(share, 1)))
-        axes.text(*at, text, ha="center", va="center", color=INK, fontsize=size, linespacing=1.3)
+    def squares(self, axes: Any, cells: Iterable[tuple[float, float, float]]) -> None:
+        """A map's squares around x, y: the deeper their colour the nearer the third, a share, is to 1."""
+        shaded = sorted((round(float(share), 1), x, y) for x, y, share in cells)  # neighbours alike weigh less
+        for shade, x, y in shaded:
+            axes.bar(x, 0.96, width=0.96, bottom=y - 0.48, color=(HEAT, shade))
 
     def scale(self, image: Any, label: str, form: words.Form) -> None:
         """The colour scale of a map, its name written over it."""
