@@ -89,11 +89,8 @@ class Book(OutlookBook):
 
     def prepare(self) -> None:
         """Compute the shared tables, so that notebooks find them."""
-        self.set_aside  # noqa: B018
-        self.with_flagged  # noqa: B018
-        self.shop_tables  # noqa: B018
-        self.scores  # noqa: B018
-        self.history  # noqa: B018
+        for name in ("set_aside", "with_flagged", "shop_tables", "scores", "history"):
+            getattr(self, name)
         self.prepare_campaigns()
         self.prepare_retention()
 
