@@ -8,6 +8,7 @@ from clvbook.settings import make_settings, month_end
 from clvbook.simulate import simulate_shop
 
 SETTINGS = {"shop": "sim", "orders": "shop/orders.csv.gz", "month": "2026-09", "resamples": 50, "margin_rate": 0.4}
+TABLES = {"campaigns": "shop/campaigns.csv", "sends": "shop/sends.csv.gz", "customers": "shop/customers.csv.gz"}
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +60,27 @@ def tiny(home):
         return open_book(make_settings({"shop": "tiny", "orders": "orders.csv", "engine_threads": 1, **values}))
 
     return book
+
+
+@pytest.fixture(scope="session")
+def sold(tmp_path_factory):
+    """A folder with a shop of 2,000 customers and all its tables."""
+    folder = tmp_path_factory.mktemp("sold")
+    simulate_shop(folder / "shop", customers=2000, seed=5, format="csv")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(sold, opened):
+    """A function: settings -> the book of that shop."""
+    return lambda **values: opened(home=sold, **TABLES, **values)
+
+
+@pytest.fixture
+def there(sold, monkeypatch):
+    monkeypatch.setenv("CLVBOOK_HOME", str(sold))
+
+
+@pytest.fixture
+def assumed(whole, there):
+    return whole(retention_save_rate=0.03, retention_budget=20.0, retention_incentive=1.0)

@@ -1,79 +1,61 @@
-"""spending.py: save rates from holdouts, the list, the break-even, on a simulated shop with its campaigns."""
+"""spending.py: the list, the break-even, spending a head, on a simulated shop with its campaigns."""
 
 import numpy as np
 import pytest
+from ibis import _
 
 from clvbook.errors import NotComputable
-from clvbook.simulate import simulate_shop
-
-
-@pytest.fixture(scope="module")
-def sold(tmp_path_factory):
-    """A folder with a shop of 2,000 customers and all its tables."""
-    folder = tmp_path_factory.mktemp("sold")
-    simulate_shop(folder / "shop", customers=2000, seed=5, format="csv")
-    return folder
-
-
-FILES = {"campaigns": "shop/campaigns.csv", "sends": "shop/sends.csv.gz", "customers": "shop/customers.csv.gz"}
-
-
-@pytest.fixture(scope="module")
-def whole(sold, opened):
-    """A function: settings -> the book of that shop."""
-    return lambda **values: opened(home=sold, **FILES, **values)
-
-
-@pytest.fixture
-def there(sold, monkeypatch):
-    monkeypatch.setenv("CLVBOOK_HOME", str(sold))
-
-
-@pytest.fixture
-def assumed(whole, there):
-    return whole(retention_save_rate=0.03, retention_budget=20.0, retention_incentive=1.0)
-
-
-def test_holdouts_give_the_save_rates(whole, there):
-    book = whole()
-    rates = book.save_rates.set_index("segment")
-    sums = book._kept_sums
-    for stage, row in rates.iterrows():
-        part = sums[sums.stage == stage]
-        treated = part[part.arm == "treated"].set_index("campaign_id")
-        held = part[(part.arm == "holdout") & (part.n > 0)].set_index("campaign_id")
-        both = treated.join(held[["n", "buyers"]].add_suffix("_held"), how="inner")
-        without = np.average(both.buyers_held / both.n_held, weights=both.n)
-        assert row.treated == both.n.sum()
-        assert row.held_out <= both.n_held.sum()
-        expected = both.buyers.sum() / both.n.sum() - without
-        assert row.measured == pytest.approx(expected, abs=0.51 / row.held_out)  # whole customers
-        assert row.low <= row.measured <= row.high
-    assert rates.save_rate.std() <= rates.measured.std()  # shrunken
-
-
-def test_an_assumption_goes_before_the_holdouts_and_is_called_one(assumed):
-    rates = assumed.save_rates
-    assert assumed.assumed
-    assert rates.save_rate.tolist() == [0.03] * 4
-    assert (rates.low.tolist()[0], rates.high.tolist()[0]) == pytest.approx((0.015, 0.045))
-    assert str(rates.treated[0]) == "assumed (retention_save_rate)"
 
 
 def test_the_list_is_within_the_budget_and_funds_nobody_at_a_loss(assumed):
     listed = assumed.retention_list.to_pandas()
-    assert 0 < listed.cost.sum() <= 20.0
-    assert (listed.net > 0).all()
-    assert listed.net.is_monotonic_decreasing
+    written = listed[listed.send == "yes"]
+    assert 0 < written.cost.sum() <= 20.0
+    assert (written.net > 0).all()
+    assert written.net.is_monotonic_decreasing
+    assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
     assert listed.customer_id.is_unique
     people = assumed.candidates.to_pandas().set_index("customer_id").loc[listed.customer_id]
     assert not people.opted_out.fillna(False).any()
     assert (people.contacts < 3).all()
-    assert assumed.top_of_list.customer_id.tolist() == listed.customer_id.head(5).tolist()
-    assert assumed.listed.customers.sum() == len(listed)
+    assert assumed.top_of_list.customer_id.tolist() == written.customer_id.head(5).tolist()
+    assert assumed.listed.customers.sum() == len(written)
     assert assumed.listed.net.sum() == pytest.approx(assumed.allocation.net)
     spent = assumed.listed[["contact", "incentive_saved", "incentive_stayers"]].sum().sum()
     assert spent == pytest.approx(assumed.listed.cost.sum(), rel=1e-4)  # costs are rounded to a millionth each
+
+
+def test_a_tenth_of_the_list_is_held_out_and_gets_nothing(assumed):
+    listed = assumed.retention_list.to_pandas()
+    spared = listed[listed.send == "no"]
+    assert 0 < len(spared) < 0.2 * len(listed)
+    assert assumed.listed.held_out.sum() == len(spared)
+    assert (spared.arm == "holdout").all()
+    assert (listed.arm[listed.send == "yes"] == "treated").all()
+    assert spared[["offer", "cost", "net"]].isna().all(axis=None)
+    assert set(listed.campaign_id) == {"sim-2026-09-retention"}
+    assert set(listed.assigned_at.astype(str)) == {"2026-10-01"}
+    # ranked as they would be if they were written to: the list may be cut after any row
+    same = listed[listed.stage == listed.stage[0]]
+    assert same.value.is_monotonic_decreasing
+    assert assumed.left_out.customers.sum() + len(listed) == assumed.base.customers
+
+
+def test_who_is_held_out_of_a_lifecycle_list_is_held_out_here(assumed):
+    people = assumed.candidates.to_pandas().set_index("customer_id")
+    waiting = assumed.actions.moving.filter(_.arm.notnull(), ~_.opted_out).to_pandas().set_index("customer_id")
+    on_list = people[people.act_list.notna()]
+    assert set(on_list.index) == set(waiting.index)
+    assert set(on_list.act_list) <= set(assumed.list_names)
+    assert (on_list.held_out == (waiting.arm.loc[on_list.index] == "holdout")).all()
+    others = people[people.act_list.isna()]
+    assert others.held_out.mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_nobody_is_held_out_if_the_shop_wants_none(whole, there):
+    book = whole(retention_save_rate=0.03, retention_incentive=1.0, holdout_share=0.0)
+    assert not book.candidates.held_out.any().to_pyarrow().as_py()
+    assert book.listed.held_out.sum() == 0
 
 
 def test_candidates_are_all_customers_once(assumed):
@@ -86,7 +68,9 @@ def test_candidates_are_all_customers_once(assumed):
 
 def test_break_even_is_save_rate_times_value(assumed):
     table = assumed.break_even
-    assert table.customers.sum() == assumed.base.customers
+    never = assumed.left_out.set_index("reason").customers.reindex(["opted out", "contacted enough"]).sum()
+    assert table.customers.sum() + never < assumed.base.customers  # nor those held out
+    assert table.net.clip(lower=0).sum() <= assumed.allocation.frontier.net  # what a list may attain, or less
     assert table.break_even.astype(float).to_numpy() == pytest.approx((0.03 * table.value).to_numpy())
     assert (table.spend == (table.break_even > table.cost_a_head)).all()
 
@@ -96,14 +80,6 @@ def test_optimal_spending_stops_where_the_next_unit_returns_one(assumed):
         k = -np.log(1 - row.kept_today / 0.10) / row.today
         if row.spend > 0:
             assert row.value * 0.10 * k * np.exp(-k * row.spend) == pytest.approx(1)
-
-
-def test_the_cost_of_a_message_is_what_campaigns_paid_else_contact_cost(whole, there, opened):
-    measured = whole().message_cost
-    assert 0.05 <= measured <= 0.10  # 0.05 a unit, one or two units
-    plain = opened(contact_cost=0.2)
-    assert plain.message_cost == 0.2
-    assert "contact_cost" in str(opened().message_cost)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from types import SimpleNamespace as Found
 
 import pandas as pd
+import pytest
 
 from clvbook.errors import NotComputable
 from clvbook.present import retention_titles as titles
@@ -19,12 +20,13 @@ def plain(text):
 def test_titles_tell_the_figure():
     assert "17 %" in plain(titles.rate(pd.DataFrame({"rate": [0.2, 0.17]})))
     split = pd.DataFrame({"reason": ["natural", "manageable"], "weighted": [0.5, 0.4]})
-    assert plain(titles.reasons(split)) == "40 % of the lost left for a reason that can be helped"
+    assert plain(titles.reasons(split)) == "40 % of the lost name a reason that can be helped"
     assert "in 1 of 2 groups" in plain(titles.break_even(pd.DataFrame({"spend": [True, False, WHY]})))
     assert "¥900" in titles.frontier(Found(frontier=Found(worth_spending=900.0)), "CNY")
     assert titles.tornado(pd.DataFrame({"assumption": ["save_rate"]})).endswith("the save rate")
     table = pd.DataFrame({"rule": ["net profit", "random", "riskiest"], "net": [10.0, 4.0, 2.0]})
-    assert "¥6" in titles.rules(table, "CNY")
+    assert plain(titles.rules(table)) == "The list brings 150 % more than the best rule of thumb"
+    assert titles.rules(table.assign(net=[10.0, -4.0, 0.0])).startswith("No rule of thumb pays")
 
 
 def test_titles_of_what_is_missing_are_labels():
@@ -51,6 +53,34 @@ def test_intervals_in_words():
     assert plain(titles.rates(frame).span[0]) == "1.0–3.0 %"
     assert titles.rates(frame).span[1] == "no save rate is known"
     assert "points" in titles.rates(frame.assign(measured=0.02)).span[0]
-    assert plain(titles.lost(frame.assign(low=[1.0, WHY], high=[5.0, WHY]), money).span[0]) == "¥1–5"
+    losses = frame.assign(estimator=["stage flow", "other"], customers=[3.0, WHY], low=[1.0, WHY], high=[5.0, WHY])
+    told = titles.lost(losses, money)
+    assert plain(told.span[0]) == "¥1–5"
+    assert told.estimator.tolist() == ["more leaving than usual", "other"]
+    assert [plain(cell) for cell in told.counted] == ["3 moves", "no save rate is known"]
     split = frame.iloc[:1].assign(weighted_low=0.1, weighted_high=0.2, by_value_low=0.3, by_value_high=0.4)
     assert plain(titles.spans(split).weighted_span[0]) == "10.0–20.0 %"
+
+
+def test_marks_that_nobody_carries_are_left_out():
+    shares = {"lost_share": [0.1, 0.0, WHY], "kept_share": [0.0, 0.0, WHY]}
+    table = pd.DataFrame({"proxy": ["refund", "coupon_only", "one_off"], **shares}, dtype=object)
+    assert titles.carried(table).proxy.tolist() == ["refund", "one_off"]
+    assert titles.carried(WHY) == WHY
+
+
+def test_the_check_by_size():
+    rows = [(2000, 100.0, 40.0, 0.9), (16000, 100.0, 40.0, 0.98), (16000, 200.0, 100.0, 0.96)]
+    table = titles.checked(pd.DataFrame(rows, columns=["per_arm", "best", "riskiest", "share"]))
+    assert table.per_arm.tolist() == [2000, 16000]
+    assert table.shops.tolist() == [1, 2]
+    assert table.iloc[1][["share", "worst", "riskiest"]].tolist() == pytest.approx([0.97, 0.96, 0.45])
+
+
+def test_lines_under_tiles():
+    assert titles.spared(pd.DataFrame({"held_out": [3, 4]})) == "and 7 more to hold out"
+    assert titles.spared(WHY) is None
+    row = pd.Series({"weighted_low": 0.4, "weighted_high": 0.6})
+    found = Found(manageable=row, response=pd.Series({"rate": 0.3}))
+    assert plain(titles.answered(found, confidence=0.95)) == "95 % interval 40–60 %; 30 % of those asked answered"
+    assert titles.answered(WHY, confidence=0.95) is titles.answered(Found(manageable=WHY), confidence=0.95) is None

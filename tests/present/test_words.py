@@ -103,6 +103,7 @@ def test_percent_never_prints_something_as_nothing_or_all(share, text):
         (-1, 2, words.number, f"{MINUS}1 to 2"),
         (0.0, 0.02, words.percent, f"0.0{DASH}2.0 %"),
         (1e-5, 0.02, words.percent, "< 0.1 % to 2.0 %"),
+        (-0.016, 0.015, words.points, f"{MINUS}1.6 to +1.5 points"),
     ],
 )
 def test_interval_names_its_unit_once(low, high, form, text):

@@ -153,6 +153,33 @@ def test_nobody_is_contacted_who_must_not_be(con):
     assert both.unspent == 98
 
 
+@pytest.mark.parametrize("budget", [None, 900.0])
+def test_the_held_out_are_those_whom_the_same_rule_would_list_and_cost_nothing(con, budget):
+    generator = np.random.default_rng(8)
+    n = 3000
+    values, segments, held_out = generator.gamma(1.2, 60, n), generator.integers(0, 2, n), generator.random(n) < 0.2
+    known = offers((0, "sms", 0.5, 0.02), (0, "coupon", 3.0, 0.06), (1, "sms", 0.5, 0.01))
+    found = allocate(candidates(con, values, segments, held_out=held_out), known, budget=budget)
+    alone = allocate(candidates(con, np.where(held_out, 0.0, values), segments), known, budget=budget)
+    assert (found.net, found.spent) == (pytest.approx(alone.net), pytest.approx(alone.spent))
+    listed, spared = found.contacts.to_pandas(), found.held_out.to_pandas()
+    assert [*spared.columns] == [name for name in listed.columns if name != "rank"]
+    number = spared.customer_id.str[1:].astype(int).to_numpy()
+    assert held_out[number].all()
+    assert spared.value.to_numpy() == pytest.approx(values[number])
+    # the same segment and value would be listed with the same offer, whoever is held out
+    for segment in (0, 1):
+        for offer in ("sms", "coupon"):
+            mine, theirs = (t[(t.segment == segment) & (t.offer == offer)].value for t in (listed, spared))
+            assert mine.empty == theirs.empty
+            if len(mine):
+                assert theirs.min() == pytest.approx(mine.min(), abs=4)  # the smallest of the few who are held out
+    assert len(spared) / (len(spared) + len(listed)) == pytest.approx(0.2, abs=0.05)
+    assert found.left_out.customers.sum() + len(listed) + len(spared) == n
+    none = allocate(candidates(con, values, segments), known, budget=budget)
+    assert none.held_out.count().to_pyarrow().as_py() == 0
+
+
 def test_without_values_or_save_rates_there_is_a_reason_instead_of_a_list(con):
     known = offers((0, "sms", 1.0, 0.1))
     no_value = candidates(con, [None, None], [0, 0])

@@ -13,7 +13,8 @@ import pandas as pd
 from ibis import _
 
 from clvbook.book.cache import Cache
-from clvbook.book.spending import NOT_SURE, SpendingBook
+from clvbook.book.offers import NOT_SURE
+from clvbook.book.spending import SpendingBook
 from clvbook.book.value import _with
 from clvbook.errors import NotComputable
 from clvbook.retention import allocation, alternatives, costs, save_rates, simulated, spending

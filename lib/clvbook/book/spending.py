@@ -1,14 +1,14 @@
 """The part of the book about what to spend on keeping customers: on whom, how much, and how sure that is.
 
-in:  a `RetentionBook`; out: `SpendingBook`, which adds the contact list (Ibis), small pandas frames and frozen results
+in:  an `OffersBook`; out: `SpendingBook`, which adds the contact list (Ibis), small pandas frames and frozen results
 
-A customer counts as kept who buys within the days of the first stage after a message. What is kept because of it, the
-holdouts of campaigns tell by stage; who is kept is worth the profit that is still expected of a customer like them.
+Who is kept is worth the profit that is still expected of a customer like them. A random part of the list is held out
+and gets nothing: next month it shows what the list changed.
 """
 
 from __future__ import annotations  # the book's attributes are called as the modules that make them
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from functools import cached_property
 
 import ibis
@@ -17,158 +17,32 @@ import pandas as pd
 from ibis import _
 
 from clvbook.book.cache import Cache
-from clvbook.book.retention import RetentionBook, in_words
+from clvbook.book.offers import OffersBook
+from clvbook.book.retention import in_words
 from clvbook.book.value import _with
-from clvbook.campaigns import outcomes
 from clvbook.errors import NotComputable
+from clvbook.lifecycle.actions import arm
 from clvbook.lifecycle.stages import STAGES
-from clvbook.retention import allocation, response, save_rates, spending
+from clvbook.retention import allocation, response, spending
+from clvbook.retention.offers import efficient_steps, priced
 
-OFFER = "message"
 LATELY = 90  # days over which messages are counted
-NOT_SURE = (0.5, 1.5)  # how far off an assumption may be, as a factor
 BANDS = ("low", "middle", "high")
-NO_RATE = NotComputable("no save rate is known: bring sends with a holdout, or set retention_save_rate")
-NO_COST = NotComputable("no cost of a message is known: set contact_cost, or bring campaigns with cost_per_unit")
+MAY_BE_WRITTEN_TO = ["worth it", "not worth the cost", "no offer saves anybody"]  # reasons of `allocation.sort_out`
 
 
-class SpendingBook(RetentionBook):
+class SpendingBook(OffersBook):
     """Is keeping customers worth it, and whom?"""
 
     def prepare_retention(self) -> None:
         """Count what takes long, so that the notebook finds it."""
         self._kept_sums, self.candidates  # noqa: B018
 
-    # ---- what is known: save rates, costs, values
-
-    @cached_property
-    def assumed(self) -> bool:
-        """Whether the save rate is an assumption of the parameters."""
-        return self.settings.retention_save_rate is not None
-
-    @cached_property
-    def save_rates(self) -> pd.DataFrame | NotComputable:
-        """Share of customers kept because of a message, by stage: segment, stage, offer, treated, kept_treated,
-        held_out, kept_held_out, save_rate (shrunken: what is planned with), measured, low, high. Where it is assumed:
-        the same for all stages, the counts NotComputable.
-        """
-        if self.assumed:
-            return self._assumed_rates
-        return _with(self._kept_counts, self._shrunken)
-
-    @property
-    def _assumed_rates(self) -> pd.DataFrame:
-        given, few = self.settings.retention_save_rate, NotComputable("assumed (retention_save_rate)")
-        names = ["treated", "kept_treated", "held_out", "kept_held_out", "measured"]
-        rows = [
-            {"segment": n, "offer": OFFER, **dict.fromkeys(names, few), "save_rate": given}
-            | {"low": given * NOT_SURE[0], "high": given * NOT_SURE[1]}
-            for n in range(len(STAGES))
-        ]
-        return in_words(pd.DataFrame(rows))
-
-    def _shrunken(self, counts: pd.DataFrame) -> pd.DataFrame:
-        found = save_rates.save_rates(counts[counts.held_out > 0], **self._level)
-        return in_words(found.rename(columns={"save_rate": "measured", "shrunken": "save_rate"}))
-
-    @cached_property
-    def _kept_sums(self) -> pd.DataFrame | NotComputable:
-        """Sums by campaign, arm and stage over the days of the first stage; see `outcomes.Outcomes`."""
-        if isinstance(self.held_out, NotComputable):
-            return NO_RATE
-        if isinstance(self.pooled_conversion, NotComputable):
-            return self.pooled_conversion
-
-        def count() -> pd.DataFrame:
-            window = {"windows": [self.bounds[0]], "strata": ("stage",)}
-            found = outcomes.outcomes(self._assigned, self.orders, self.schedule, through=self.as_of, **window)
-            return found.inputs
-
-        name = f"kept_{'_'.join(map(str, [*self.bounds, *self.settings.basket_range]))}"
-        sums = self._kept(name, count)
-        sums = sums[sums.campaign_id.isin(list(self.trusted)) & (sums.stage >= 0)]
-        few = NotComputable(f"no campaign with a holdout is older than the {self.bounds[0]} days of the first stage")
-        return few if sums.empty else sums
-
-    @cached_property
-    def _kept_counts(self) -> pd.DataFrame | NotComputable:
-        """segment, offer, treated, kept_treated, held_out, kept_held_out: all campaigns, as if each had held out the
-        same share (campaigns are weighted as their treated are, and the holdouts count for as many as that is worth).
-        """
-
-        def add_up(sums: pd.DataFrame) -> pd.DataFrame:
-            arm = {name: rows.set_index(["stage", "campaign_id"]) for name, rows in sums.groupby("arm")}
-            held_out = arm["holdout"][["n", "buyers"]].add_suffix("_held")
-            both = arm["treated"][["n", "buyers"]].join(held_out, how="inner")
-            rows = []
-            for stage, part in both[both.n_held > 0].groupby(level="stage"):
-                weight = part.n / part.n.sum()
-                held = round(1 / (weight**2 / part.n_held).sum())
-                kept = float((weight * part.buyers_held / part.n_held).sum())
-                treated = {"treated": int(part.n.sum()), "kept_treated": int(part.buyers.sum())}
-                each = {"held_out": held, "kept_held_out": round(held * kept)}
-                rows.append({"segment": int(stage), "offer": OFFER, **treated, **each})
-            return pd.DataFrame(rows)
-
-        return _with(self._kept_sums, add_up)
-
-    @cached_property
-    def message_cost(self) -> float | NotComputable:
-        """Cost of one contact: what the last campaigns' messages cost, else contact_cost."""
-        measured = self.plan.cost_each
-        if not isinstance(measured, NotComputable):
-            return float(measured)
-        return NO_COST if self.settings.contact_cost is None else self.settings.contact_cost
-
-    @cached_property
-    def incentive(self) -> float:
-        """Given to a customer who stays: retention_incentive, else what the campaigns' coupons gave a buyer; 0 without
-        coupons.
-        """
-        given = self.settings.retention_incentive
-        if given is not None:
-            return given
-        sums = self._kept_sums
-        if isinstance(sums, NotComputable) or "discount" not in sums:
-            return 0.0
-        sums = sums[sums.arm == "treated"]
-        return float(sums.discount.sum() / sums.buyers.sum()) if sums.buyers.sum() else 0.0
-
-    @cached_property
-    def offers(self) -> pd.DataFrame | NotComputable:
-        """What a contact costs and saves by stage, as `allocation.allocate` takes it, with kept_untreated."""
-
-        def rows(found: pd.DataFrame) -> pd.DataFrame | NotComputable:
-            if isinstance(self.message_cost, NotComputable):
-                return self.message_cost
-            untreated = self._untreated(found)
-            return pd.DataFrame(
-                {
-                    "segment": found.segment.astype("int64"),
-                    "offer": OFFER,
-                    "cost": self.message_cost,
-                    "incentive": self.incentive,
-                    "save_rate": found.save_rate.astype(float),
-                    "kept_untreated": untreated,
-                    "kept_treated": np.clip(untreated + found.save_rate.astype(float), 0, 1),
-                }
-            )
-
-        return _with(self.save_rates, rows)
-
-    def _untreated(self, found: pd.DataFrame) -> pd.Series:
-        """The share that stays without a contact: of the holdouts, else who of the stage is expected back within the
-        horizon, and all where that is not known: an incentive is then taken to be paid to everybody.
-        """
-        if not self.assumed:
-            return found.kept_held_out / found.held_out
-        lost = self.ledger.stages.written_off if not isinstance(self.ledger, NotComputable) else []
-        stays = dict(enumerate(1.0 if isinstance(share, NotComputable) else 1 - float(share) for share in lost))
-        return found.segment.map(stays).fillna(1.0)
-
     @cached_property
     def candidates(self) -> ibis.Table | NotComputable:
-        """customer_id, segment (stage), value (profit still expected), risk (days of silence), contacts, opted_out."""
+        """customer_id, segment (stage), value (profit still expected), risk (days of silence), act_list and held_out
+        (see `_drawn`), and where sends and customers are known contacts and opted_out.
+        """
         if isinstance(self.valued, NotComputable):
             return self.valued
         if self.settings.margin_rate is None:
@@ -177,7 +51,8 @@ class SpendingBook(RetentionBook):
         if unknown := self._strangers(people):
             return NotComputable(unknown)
         s = self.settings
-        content = s.model_dump(include={"horizon_days", "annual_discount_rate", "margin_rate", "stage_bounds"})
+        names = {"horizon_days", "annual_discount_rate", "margin_rate", "stage_bounds"}
+        content = s.model_dump(include=names | {"act_within_days", "holdout_share"})
         content |= {name: self._shop_tables.key(name) for name in ("sends", "campaigns", "customers")}
         shelf = Cache(self.con, s.shop, {"customers_of": self._month_shelf.folder.name, **content})
         return shelf.table("candidates", lambda: self._candidates(people))
@@ -188,6 +63,7 @@ class SpendingBook(RetentionBook):
         found = scores.select(
             "customer_id", segment=stage.cast("int64"), value=_.residual_profit, risk=_.silent.cast("float64")
         )
+        found = self._drawn(found)
         if not isinstance(self.sends, NotComputable):
             since = ibis.literal(self.as_of - timedelta(days=LATELY))
             sent = self.sends.filter(_.sent_at.notnull() & _.delivered.fill_null(True)).filter(_.sent_at.date() > since)
@@ -197,6 +73,23 @@ class SpendingBook(RetentionBook):
         if not isinstance(people, NotComputable):
             found = found.left_join(people.select("customer_id", "opted_out"), "customer_id").drop("customer_id_right")
         return found
+
+    @property
+    def _campaign(self) -> str:
+        return f"{self.settings.shop}-{self.month}-retention"
+
+    def _drawn(self, people: ibis.Table) -> ibis.Table:
+        """`people` with held_out, drawn once a customer and month, and act_list, the lifecycle page's list they are on
+        (null: none): whoever is on one keeps its arm, since a message from here would spoil its comparison.
+        """
+        name, share = ibis.literal(self._campaign), self.settings.holdout_share
+        drawn = people.mutate(held_out=lambda t: arm(t.customer_id, name, holdout_share=share) == "holdout")
+        if isinstance(self.actions, NotComputable):
+            return drawn.mutate(act_list=ibis.null("string"))
+        names = ibis.cases(*((_.place == place, name) for place, name in enumerate(self.list_names)), else_=None)
+        on_list = self.actions.moving.filter(_.arm.notnull(), ~_.opted_out).select("customer_id", "arm", act_list=names)
+        joined = drawn.left_join(on_list, "customer_id").drop("customer_id_right")
+        return joined.mutate(held_out=(_.arm == "holdout").fill_null(_.held_out)).drop("arm")
 
     @property
     def _cap(self) -> dict[str, int | None]:
@@ -219,17 +112,42 @@ class SpendingBook(RetentionBook):
 
     @cached_property
     def retention_list(self) -> ibis.Table | NotComputable:
-        """The list to act on: rank, customer_id, stage, offer, value, save_rate, cost, net."""
-        return _with(self.allocation, self._named)
+        """The list to act on, the best contact first, which is at once the campaign's assignment file.
 
-    def _named(self, found: allocation.Allocation) -> ibis.Table:
-        names = ibis.cases(*((_.segment == n, name) for n, name in enumerate(STAGES)), else_=None)
-        columns = ["rank", "customer_id", "stage", "offer", "value", "save_rate", "cost", "net"]
-        return found.contacts.mutate(stage=names).select(*columns).order_by("rank")
+        rank, send (yes, or no for the held out), customer_id, stage, offer, value, save_rate, cost, net (offer, cost
+        and net are null for the held out), act_list, campaign_id, arm, assigned_at. It may be cut after any row.
+        """
+        return _with(self.allocation, self._both_arms)
+
+    def _both_arms(self, found: allocation.Allocation) -> ibis.Table:
+        treated, spared = found.contacts.drop("rank"), found.held_out
+        both = ibis.union(
+            treated.mutate(arm=ibis.literal("treated")), spared.mutate(arm=ibis.literal("holdout"))
+        ).left_join(self.candidates.select("customer_id", "act_list"), "customer_id")
+        written = _.arm == "treated"
+        return (
+            _in_stages(both)
+            .select(
+                rank=ibis.row_number().over(order_by=[_.net.desc(), _.customer_id]) + 1,
+                send=ibis.ifelse(written, "yes", "no"),
+                customer_id=_.customer_id,
+                stage=_.stage,
+                offer=ibis.ifelse(written, _.offer, None),
+                value=_.value.round(2),
+                save_rate=_.save_rate.round(5),
+                cost=ibis.ifelse(written, _.cost.round(4), None),
+                net=ibis.ifelse(written, _.net.round(2), None),
+                act_list=_.act_list,
+                campaign_id=ibis.literal(self._campaign),
+                arm=_.arm,
+                assigned_at=ibis.literal(datetime.combine(self.as_of + timedelta(days=1), time())),
+            )
+            .order_by("rank")
+        )
 
     def first_of(self, found: allocation.Allocation | NotComputable) -> pd.DataFrame | NotComputable:
-        """The first five of a list."""
-        return _with(found, lambda found: self._named(found).limit(5).to_pandas())
+        """The first five to write to: rank, stage, offer, value, save_rate, cost, net."""
+        return _with(found, lambda found: _in_stages(found.contacts).order_by("rank").limit(5).to_pandas())
 
     def save_retention_list(self) -> None:
         """Write the list into the run's tables/."""
@@ -243,8 +161,8 @@ class SpendingBook(RetentionBook):
 
     @cached_property
     def listed(self) -> pd.DataFrame | NotComputable:
-        """The list by stage: segment, stage, customers, value (sum), saved, cost, net, save_rate, low, high, and what
-        becomes of it: incentive_saved, incentive_stayers, contact.
+        """The list by stage: segment, stage, customers (to write to), held_out, value (sum), saved, cost, net,
+        save_rate, measured, low, high, and what becomes of the cost: incentive_saved, incentive_stayers, contact.
         """
 
         def sums(found: allocation.Allocation) -> pd.DataFrame | NotComputable:
@@ -258,6 +176,8 @@ class SpendingBook(RetentionBook):
                 .merge(rates, on="segment")
                 .merge(self.offers[["segment", "kept_untreated"]], on="segment")
             )
+            spared = found.held_out.group_by("segment").aggregate(held_out=_.count()).to_pandas()
+            table = table.merge(spared, on="segment", how="left").fillna({"held_out": 0}).astype({"held_out": int})
             kept = table.customers * table.save_rate
             return table.assign(
                 saved=kept,
@@ -267,6 +187,16 @@ class SpendingBook(RetentionBook):
             )
 
         return _with(self.allocation, sums)
+
+    @property
+    def also_on_act_lists(self) -> int | NotComputable:
+        """How many of those to write to are on the lifecycle page's lists, too."""
+
+        def count(found: ibis.Table) -> int:
+            both = found.filter(_.send == "yes", _.act_list.notnull())
+            return int(both.count().to_pyarrow().as_py())
+
+        return _with(self.retention_list, count)
 
     @cached_property
     def left_out(self) -> pd.DataFrame | NotComputable:
@@ -280,15 +210,17 @@ class SpendingBook(RetentionBook):
 
     @cached_property
     def break_even(self) -> pd.DataFrame | NotComputable:
-        """What a contact may cost at most, by stage and value band (thirds of all customers): group, stage, band,
-        customers, value (mean), save_rate, cost_a_head, break_even, cost, recoverable, net, spend.
+        """What a contact may cost at most, by stage and value band (thirds of all who may be written to): group, stage,
+        band, customers, value (mean), save_rate, cost_a_head, break_even, cost, recoverable, net, spend.
         """
 
         def rows(offers: pd.DataFrame) -> pd.DataFrame | NotComputable:
             if isinstance(self.candidates, NotComputable):
                 return self.candidates
             order = ibis.window(order_by=[_.value, _.customer_id])
-            people = self.candidates.filter(_.value.notnull()).mutate(band=ibis.ntile(len(BANDS)).over(order))
+            steps = efficient_steps(priced(offers))
+            people = allocation.sort_out(self.candidates, steps, **self._cap)
+            people = people.filter(_.reason.isin(MAY_BE_WRITTEN_TO)).mutate(band=ibis.ntile(len(BANDS)).over(order))
             counted = people.group_by("segment", "band").aggregate(
                 customers=_.count(), value=_.value.cast("decimal(38,9)").sum().cast("float64")
             )
@@ -328,3 +260,8 @@ class SpendingBook(RetentionBook):
         return response.optimal_spend(
             response.response_through(spend=today, retention=kept, ceiling=ceiling), value=value
         )
+
+
+def _in_stages(table: ibis.Table) -> ibis.Table:
+    """`table` with stage, the name of `segment`."""
+    return table.mutate(stage=ibis.cases(*((_.segment == n, name) for n, name in enumerate(STAGES)), else_=None))

@@ -306,7 +306,9 @@ def break_even(frame: pd.DataFrame, *, title: str, currency: str, by: str = "seg
     ]
 
     def paint(pen: Pen) -> None:
-        axes = interval_rows.rows(pen, names, x=f"a contact, {currency}{' (log)' if log else ''}; at right: net of all")
+        axes = interval_rows.rows(
+            pen, names, x=f"a contact, {currency}{' (log)' if log else ''}; at right: net if all were written to"
+        )
         extent = interval_rows.log_extent if log else interval_rows.extent
         left, right = extent(known, known, known, known)
         for row, cell in enumerate(frame["break_even"]):
@@ -331,7 +333,7 @@ def break_even(frame: pd.DataFrame, *, title: str, currency: str, by: str = "seg
         if not isinstance(row.break_even, NotComputable):
             parts = [f"at most {parts[0]}", f"cost {form(row.cost_a_head)}", verdict]
         said.append(f"{name}: {', '.join(filter(None, parts))}")
-    about = "What a contact may cost at most, what it costs, and the net profit of all together"
+    about = "What a contact may cost at most, what it costs, and the net profit if all were written to"
     sizes = interval_rows.tall(len(names) + 1)
     return draw(paint, title=title, alt=alt or f"{title}. {about}. {'; '.join(said)}.", **sizes)
 

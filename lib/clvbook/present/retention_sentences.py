@@ -7,6 +7,7 @@ What is kept means kept because of a contact: a save rate from holdouts, or one 
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from clvbook.errors import NotComputable
@@ -29,7 +30,7 @@ def bring(lacking: list[str]) -> str:
     return f"Missing here: {'; '.join(WITHOUT[name] for name in lacking)}. data/README.md says how." if lacking else ""
 
 
-def decision(found: Any, outlook: Any, settings: Any) -> str:
+def decision(found: Any, outlook: Any, listed: Any, settings: Any) -> str:
     """What to do: spend how much on whom, and with which result? `found`: the allocation."""
     if isinstance(found, NotComputable):
         return f"There is no decision yet: {found.reason}."
@@ -42,50 +43,102 @@ def decision(found: Any, outlook: Any, settings: Any) -> str:
             "Do not spend on keeping customers now: no contact is expected to return its cost "
             f"(for most of them: {why})."
         )
-    sure = words.with_interval(found.net, outlook.low, outlook.high, money, confidence=settings.confidence)
+    result = words.with_interval(found.net, outlook.low, outlook.high, money, confidence=settings.confidence)
     likely = words.percent(outlook.p_positive, digits=0)
     if outlook.p_positive < 0.5:
         return (
             f"Do not spend: writing to the best {words.count(found.customers, 'customer')} for {money(found.spent)} is "
-            f"expected to bring a net profit of {sure}, and the chance that it pays is {likely} only."
+            f"expected to bring a net profit of {result}, and the chance that it pays is {likely} only."
         )
+    given = settings.retention_budget
+    amount = f"the budget of {money(given)}" if given and found.unspent < 0.01 * given else money(found.spent)
+    kept = words.count(found.saved, "customer")
     return (
-        f"Spend {money(found.spent)} on these {words.count(found.customers, 'customer')}: expected net profit {sure}; "
-        f"the chance that it pays is {likely} if the save rates measured so far last, and if purchases are won rather "
-        "than brought forward. The list is tables/retention_list.csv, the best contact first."
+        f"Spend {amount} on writing to {words.count(found.customers, 'customer')}: expected net profit {result}. "
+        f"About {kept} stay because of it, at {words.money(found.spent / found.saved, settings.currency)} each; the "
+        f"others do what they would have done. The chance that it pays is {likely} if the save rates "
+        f"{'assumed hold' if settings.retention_save_rate is not None else 'measured so far last'}, and if purchases "
+        f"are won rather than brought forward.{_surely(listed, settings)} The list is tables/retention_list.csv, the "
+        "best contact first."
     )
 
 
-@tells
-def budget(found: Any, settings: Any) -> str:
-    """Is the budget right?"""
-    money, most = words.money_in(settings.currency, digits=0), found.frontier.worth_spending
-    if not found.customers:
+def _surely(listed: pd.DataFrame, settings: Any) -> str:
+    """Which part of the profit rests on effects that are surely there."""
+    if settings.retention_save_rate is not None:
         return ""
-    if settings.retention_budget is None:
-        return (
-            f"No budget is set (retention_budget), so the list holds every contact that is expected to return its "
-            f"cost: {money(most)} in all. Beyond that the next {money(1)} returns less than {money(1)}."
+    sure = listed[[words.points(low).startswith("+") for low in listed.low]]  # as it is printed
+    if len(sure) == len(listed):
+        return ""
+    if sure.empty:
+        return " Of no single stage is the effect surely above 0."
+    money = words.money_in(settings.currency, digits=0)
+    alone = f" Surely above 0 is the effect on the {words.listing(sure.stage)} alone"
+    return f"{alone}, who bring {money(sure.net.sum())} of it."
+
+
+@tells
+def left_out(table: pd.DataFrame) -> str:
+    """Who is not on the list?"""
+    if table.empty:
+        return "Every customer is on the list."
+    each = [f"{words.number(row.customers)} ({words.text(row.reason)})" for row in table.itertuples()]
+    return f"Not on the list: {words.listing(each)}."
+
+
+@tells
+def hold_out(listed: pd.DataFrame, overlap: int, settings: Any) -> str:
+    """What the list holds besides those to write to, and what it is for."""
+    spared, twice = int(listed.held_out.sum()), ""
+    if overlap:
+        twice = (
+            f" {words.count(overlap, 'customer')} to write to are on the lifecycle page's lists, too (column "
+            "act_list): write to them once."
         )
-    left = float(found.unspent)
-    if left > 0.01 * settings.retention_budget:
-        return (
-            f"Of the budget of {money(settings.retention_budget)} {money(left)} stays unspent: beyond {money(most)} "
-            f"the next {money(1)} returns less than {money(1)}."
-        )
-    last = found.frontier.points
-    last = last[last.budget >= found.spent].iloc[0].last_unit
+    if not spared:
+        return f"Nobody on the list is held out (holdout_share): next month cannot tell what it changed.{twice}"
     return (
-        f"The budget of {money(settings.retention_budget)} is spent in full, and its last {money(1)} still returns "
-        f"about {words.money(last, settings.currency)}. Up to {money(most)} would return more than it costs "
-        f"(net {money(found.frontier.net)}); beyond that it would not."
+        f"The list names {words.number(spared)} more, drawn at random, who get nothing (send: no): comparing the two "
+        f"next month tells what it changed, so keep the file as it is and name it under sends.{twice}"
     )
 
 
 @about
-def save_rates(rates: pd.DataFrame, cost: Any, incentive: Any, settings: Any) -> str:
+def budget(found: Any, scenarios: Any, settings: Any) -> str:
+    """Is the budget right, and where to stop if the save rates are half as high?"""
+    if not found.customers:
+        return ""
+    money, given = words.money_in(settings.currency, digits=0), settings.retention_budget
+    most, one = found.frontier.worth_spending, money(1)
+    if given is None:
+        told = (
+            f"No budget is set (retention_budget), so the list holds every contact that is expected to return its "
+            f"cost: {money(most)} in all. Beyond that the next {one} returns less than {one}."
+        )
+    elif found.unspent > 0.01 * given:
+        told = (
+            f"Of the budget of {money(given)} (retention_budget) {money(found.unspent)} stays unspent: beyond "
+            f"{money(most)} the next {one} returns less than {one}."
+        )
+    else:
+        points = found.frontier.points
+        last = points[points.budget >= found.spent].iloc[0].last_unit
+        told = (
+            f"{money(given)} is what the parameters set (retention_budget). It is spent in full, and its last {one} "
+            f"still returns about {words.money(last, settings.currency)}. {money(most - found.spent)} more, "
+            f"{money(most)} in all, would add {money(found.frontier.net - found.net)} of net profit; beyond that the "
+            f"next {one} returns less than {one}."
+        )
+    if isinstance(scenarios, NotComputable) or "half the save rates" not in set(scenarios.scenario):
+        return told
+    half = scenarios.set_index("scenario").loc["half the save rates"]
+    stop = f"no more than {money(half.worth_spending)}" if half.worth_spending else "nothing"
+    return f"{told} If only half the save rates hold, {stop} is worth spending."
+
+
+@about
+def save_rates(rates: pd.DataFrame, offers: Any, settings: Any) -> str:
     """Where do the save rates and the costs come from?"""
-    money = words.money_in(settings.currency)
     bound = words.days(settings.stage_bounds[0])
     if settings.retention_save_rate is not None:
         told = (
@@ -101,9 +154,24 @@ def save_rates(rates: pd.DataFrame, cost: Any, incentive: Any, settings: Any) ->
             f"({words.interval(best.low, best.high, words.points)}), {words.points(best.save_rate)} planned with, "
             "since the best of several measured rates is partly luck."
         )
-    paid = f" A contact costs {money(cost)}"
-    paid += f", and whoever stays gets {money(incentive)} in coupons on average." if incentive else "."
-    return told + (f" What a contact costs is not known: {cost.reason}." if isinstance(cost, NotComputable) else paid)
+        unsure = [row.stage for row in rates.itertuples() if not words.points(row.low).startswith("+")]
+        if unsure:
+            told += (
+                f" The interval of the {words.listing(unsure)} reaches 0: what is planned with there leans on the "
+                "other stages."
+            )
+    if isinstance(offers, NotComputable):
+        return f"{told} What a contact costs is not known: {offers.reason}."
+    money = words.money_in(settings.currency)
+    message, incentive = float(offers.cost.iloc[0]), float(offers.incentive.iloc[0])
+    if not incentive:
+        return f"{told} A contact costs {money(message)}, the message; no coupon is given."
+    paid = offers.cost + offers.kept_treated * offers.incentive
+    spread = words.interval(paid.min(), paid.max(), money)
+    return (
+        f"{told} A message costs {money(message)}, and whoever buys within {bound} gets {money(incentive)} in coupons "
+        f"on average, those included who would have come anyway: a contact costs {spread} in all, by stage."
+    )
 
 
 VALUE = (
@@ -111,101 +179,6 @@ VALUE = (
     "A purchase that would have come later anyway is not told apart: if contacts mostly bring purchases forward, these "
     "values are too high (the campaign page shows whether gains last)."
 )
-
-
-@about
-def rate(found: Any, yearly: Any, settings: Any) -> str:
-    """How many stay?"""
-    form, last = words.percent, found.by_period.iloc[-1]
-    told = (
-        f"{found.definition} Over all periods it is "
-        f"{words.with_interval(found.rate, found.low, found.high, form, confidence=settings.confidence)}, in the "
-        f"period from {words.month(last.period)} on {form(last.rate)} ({words.interval(last.low, last.high, form)})."
-    )
-    if isinstance(yearly, NotComputable):
-        return told
-    year = yearly.by_period.iloc[-1]
-    return told + (
-        f" Within a whole year {form(year.rate, digits=0)} of the {words.count(year.base, 'customer')} of the year "
-        "before came back."
-    )
-
-
-def loss(table: pd.DataFrame, row: int) -> str | NotComputable:
-    """What does the estimate in this row of `Book.loss_table` count, and what is it for?"""
-    found = table.iloc[row]
-    if isinstance(found.revenue, NotComputable):
-        return f"No estimate by {found.estimator}: {found.revenue.reason}."
-    name = found.estimator[0].upper() + found.estimator[1:]
-    return f"{name}: {words.text(found.counts)}. It says {words.text(found.use_for)}."
-
-
-LOSSES = (
-    "They count partly the same customers and are never added. What was lost is not what can be saved: that is save "
-    "rate times value, above."
-)
-
-
-@tells
-def reasons(found: Any, settings: Any) -> str | NotComputable:
-    """Why did they leave, and what can be helped?"""
-    if isinstance(found.split, NotComputable):
-        return found.split
-    row, form, level = found.manageable, words.percent, settings.confidence
-    each = found.split.set_index("reason").weighted
-    return (
-        f"Of {words.count(found.asked, 'lost customer')} asked, {words.number(found.answered)} answered "
-        f"({form(found.response.rate, digits=0)}). Weighted for who did not answer, "
-        f"{words.with_interval(row.weighted, row.weighted_low, row.weighted_high, form, confidence=level)}"
-        f" left for a reason that a shop can do something about: competition {form(each.competition)}, faults of the "
-        f"shop {form(each.fault)}. By what they had spent it is {form(row.by_value)}."
-    )
-
-
-@tells
-def proxies(table: pd.DataFrame) -> str:
-    """What do the data hint at?"""
-    known = [row for row in table.itertuples() if not isinstance(row.alike, NotComputable)]
-    more = [words.text(row.meaning) for row in known if row.alike_low > 0]
-    head = "Proxies are hints of the data, not answers: nobody was asked, and they are not added to the survey."
-    if not known:
-        return head
-    if not more:
-        return f"{head} No mark is surely more common among the lost than among kept customers with as many orders."
-    return f"{head} Surely more common among the lost than among kept customers with as many orders: {'; '.join(more)}."
-
-
-def spent(table: Any, average: Any, settings: Any) -> str | NotComputable:
-    """What was spent on keeping customers?"""
-    if isinstance(table, NotComputable):
-        return table
-    money = words.money_in(settings.currency)
-    told = f"In the last twelve months {money(table.amount.sum())} was spent on customers. "
-    if isinstance(average, NotComputable):
-        return f"{told}What that is for each customer retained is not computable: {average.reason}."
-    return (
-        f"{told}That is {money(average)} for each customer who came back within the year, most of whom would have "
-        "come anyway: the average says nothing about the next one."
-    )
-
-
-@tells
-def margins(table: pd.DataFrame, settings: Any) -> str:
-    """Win a new customer or keep one?"""
-    money = words.money_in(settings.currency)
-    new, kept = table.iloc[0], table.iloc[1]
-    told = ""
-    if not isinstance(kept.net, NotComputable):
-        told = (
-            f"The last customer kept by this list costs {money(kept.cost)} and is worth {money(kept.value)} of profit. "
-        )
-    if isinstance(new.net, NotComputable):
-        return f"{told}What winning one more customer costs and brings is not computable: {new.net.reason}."
-    told += f"Winning one more costs {money(new.cost)} and brings {money(new.value)}. "
-    if isinstance(kept.net, NotComputable):
-        return told
-    better = "keeping" if kept.per_unit > new.per_unit else "winning new ones"
-    return f"{told}At the margin {better} returns more for each {money(1)}: compare these two, never the averages."
 
 
 @tells
@@ -222,28 +195,35 @@ def break_even(table: pd.DataFrame, settings: Any) -> str:
     told = (
         f"A contact may cost at most its save rate times the customer's value. It pays in {len(pays)} of "
         f"{words.count(len(known), 'group')}. Most may be spent on the {best.stage} of {best.band} value: up to "
-        f"{money(best.break_even)} each, against {money(best.cost_a_head)} that a contact costs."
+        f"{money(best.break_even)} each, against {money(best.cost_a_head)} that a contact costs, coupons included."
     )
     losing = [f"the {row.stage} of {row.band} value" for row in known if not row.spend]
-    return told + (f" It does not pay for {words.listing(losing)}." if losing else "")
+    told += f" It does not pay for {words.listing(losing)}." if losing else ""
+    return (
+        f"{told} The sums at right are of writing to the whole group, without a budget and as if its average were "
+        "everybody's; the list chooses customer by customer."
+    )
 
 
 @tells
 def optimal(table: pd.DataFrame, settings: Any) -> str:
     """How much a head?"""
     known = [row for row in table.itertuples() if not isinstance(row.spend, NotComputable)]
-    told = (
-        f"If no spending keeps more than {words.percent(settings.retention_ceiling, digits=0)} (retention_ceiling, a "
-        "judgement) and the curve through today's point holds, "
-    )
     if not known:
         return NotComputable("no stage has an effect from which a response curve could be drawn")
-    more = [row.stage for row in known if row.spend > row.today * 1.2]
+    money = words.money_in(settings.currency)
+    told = (
+        "This is a guess to be tested: it draws a curve through one measured point and takes it that no spending, "
+        f"however high, keeps more than {words.percent(settings.retention_ceiling, digits=0)} of customers "
+        "(retention_ceiling, a judgement). Then "
+    )
+    more = [row for row in known if row.spend > row.today * 1.2]
     if not more:
         return f"{told}today's spending a head is about right."
+    spread = words.interval(min(row.spend for row in more), max(row.spend for row in more), money)
     return (
-        f"{told}more a head would pay for {words.listing(more)}. One point is not a curve: before spending it, test a "
-        "dearer offer on a part of them."
+        f"{told}more a head would pay for the {words.listing(row.stage for row in more)}: {spread}. Try a dearer offer "
+        "on a part of them, with a holdout, before spending it."
     )
 
 
@@ -253,13 +233,14 @@ def sure(table: pd.DataFrame, listed: pd.DataFrame, outlook: Any, settings: Any)
     money = words.money_in(settings.currency, digits=0)
     first = table.iloc[0]
     told = (
-        f"It hangs most on the {_FACTORS[first.assumption]}: between the ends of what is plausible for them the net "
-        f"profit goes from {money(min(first.at_low, first.at_high))} to {money(max(first.at_low, first.at_high))}. "
+        f"It hangs most on the {_FACTORS[first.assumption]}: moved alone between the ends of what is plausible for "
+        f"them, the net profit goes from {money(min(first.at_low, first.at_high))} to "
+        f"{money(max(first.at_low, first.at_high))}. With all of them drawn together it is the interval at the top. "
     )
     told += (
-        "Even at the low end of all of it together it pays."
+        f"Even at its low end, {money(outlook.low)}, it pays."
         if outlook.low > 0
-        else "Within the interval it may lose money: a first wave with a holdout is the cheapest way to know."
+        else "Within that it may lose money: a first wave with a holdout is the cheapest way to know."
     )
     stayers = float(listed.incentive_stayers.sum())
     if stayers:
@@ -276,30 +257,11 @@ def rules(table: pd.DataFrame, settings: Any) -> str:
     """Is the ranking better than a rule of thumb?"""
     money = words.money_in(settings.currency, digits=0)
     by = {row.rule: row for row in table.itertuples()}
-    ours, risky = by["net profit"], by["riskiest"]
     return (
-        f"With the same money the list brings {money(ours.net)}, the most valuable first "
+        f"With the same money the list brings {money(by['net profit'].net)}, the most valuable first "
         f"{money(by['most valuable'].net)}, and those first who have been silent longest, the riskiest, "
-        f"{money(risky.net)}. Who is most at risk is often past keeping: what counts is how much a contact changes, "
-        "and what that is worth."
-    )
-
-
-@tells
-def left_out(table: pd.DataFrame) -> str:
-    """Who is not on the list?"""
-    if table.empty:
-        return "Every customer is on the list."
-    each = [f"{words.number(row.customers)} ({words.text(row.reason)})" for row in table.itertuples()]
-    return f"Not on the list: {words.listing(each)}."
-
-
-@tells
-def hold_out(table: Any, settings: Any) -> str:
-    """How to make next month surer."""
-    return (
-        f"Before sending, hold out a random {words.percent(settings.holdout_share or 0.1, digits=0)} of the list and "
-        "keep the list as a file (the campaign page says how): next month's save rates come from it."
+        f"{money(by['riskiest'].net)}. Who is most at risk is often past keeping: what counts is how much a contact "
+        "changes, and what that is worth."
     )
 
 
@@ -307,10 +269,14 @@ def hold_out(table: Any, settings: Any) -> str:
 def scenarios(table: pd.DataFrame, settings: Any) -> str:
     """Does the decision survive other assumptions?"""
     money = words.money_in(settings.currency, digits=0)
+    lost = [row.scenario for row in table.itertuples() if row.net <= 0 or not row.customers]
+    if lost:
+        return f"The decision does not survive all of them: nothing is worth spending {words.listing(lost)}."
     worst = table.loc[table.net.idxmin()]
-    if worst.net <= 0 or not worst.customers:
-        return f"It does not survive all of them: {worst.scenario}, nothing is worth spending."
-    return f"It pays in each of them; least, {worst.scenario}: {money(worst.net)}."
+    return (
+        f"It pays in each of them; least with {worst.scenario}: {money(worst.net)}. Where contacts cost more, fewer "
+        "are worth it, yet what is worth spending in all may rise, since each costs more."
+    )
 
 
 def what_if(found: Any, changed: Any, factors: dict[str, float], settings: Any) -> str | NotComputable:
@@ -325,11 +291,13 @@ def what_if(found: Any, changed: Any, factors: dict[str, float], settings: Any) 
         )
     money = words.money_in(settings.currency, digits=0)
     each = [f"{_FACTORS[name]} times {factor:g}" for name, factor in moved.items()]
+    points = changed.frontier.points
+    same = float(np.interp(found.spent, points.budget, points.net))
     return (
-        f"With {words.listing(each)}, {words.count(changed.customers, 'customer')} instead of "
-        f"{words.number(found.customers)} are worth a contact: {money(changed.spent)} spent, net "
-        f"{money(changed.net)} instead of {money(found.net)}. Up to {money(changed.frontier.worth_spending)} would "
-        "return more than it costs."
+        f"With {words.listing(each)}, {money(changed.spent)} of {money(changed.budget)} would be spent on "
+        f"{words.count(changed.customers, 'customer')}: net profit {money(changed.net)}. The decision's own "
+        f"{money(found.spent)} would bring {money(same)} instead of {money(found.net)}, and more than "
+        f"{money(changed.frontier.worth_spending)} would not be worth spending."
     )
 
 

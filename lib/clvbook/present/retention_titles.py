@@ -3,12 +3,14 @@
 in: the frame or result that the chart shows; out: text
 """
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
+from clvbook.present.loss_sentences import PLAIN, UNITS
 from clvbook.present.sentences import level
 from clvbook.present.titles import otherwise
 
@@ -24,7 +26,7 @@ def rate(table: pd.DataFrame) -> str:
 def reasons(split: pd.DataFrame) -> str:
     """split: `causes.Causes.split`."""
     share = split.set_index("reason").weighted["manageable"]
-    return f"{words.percent(share, digits=0)} of the lost left for a reason that can be helped"
+    return f"{words.percent(share, digits=0)} of the lost name a reason that can be helped"
 
 
 @otherwise("What a contact may cost at most")
@@ -48,11 +50,13 @@ def tornado(table: pd.DataFrame) -> str:
 
 
 @otherwise("The list beside rules of thumb")
-def rules(table: pd.DataFrame, currency: str) -> str:
+def rules(table: pd.DataFrame) -> str:
     """table: `Book.rules`."""
-    best = table.net[table.rule != "net profit"].max()
-    more = float(table.net[table.rule == "net profit"].iloc[0] - best)
-    return f"The list brings {words.money(more, currency, digits=0)} more than the best rule of thumb"
+    best = float(table.net[table.rule != "net profit"].max())
+    ours = float(table.net[table.rule == "net profit"].iloc[0])
+    if best <= 0:
+        return "No rule of thumb pays with the same money"
+    return f"The list brings {words.percent(ours / best - 1, digits=0)} more than the best rule of thumb"
 
 
 def outlook(found: Any, form: words.Form, *, confidence: float) -> str | None:
@@ -67,6 +71,22 @@ def status(found: Any) -> tuple[str, ...]:
     if found.low > 0:
         return "good", "spend"
     return ("watch", "likely, not sure") if found.p_positive >= 0.5 else ("bad", "do not spend")
+
+
+def spared(listed: Any) -> str | None:
+    """The line under the number to write to: how many more are held out."""
+    if isinstance(listed, NotComputable):
+        return None
+    return f"and {words.number(listed.held_out.sum())} more to hold out"
+
+
+def answered(found: Any, *, confidence: float) -> str | None:
+    """How sure the survey's share is: its interval, and how many answered."""
+    if isinstance(found, NotComputable) or isinstance(found.manageable, NotComputable):
+        return None
+    row, form = found.manageable, partial(words.percent, digits=0)
+    told = level(row.weighted_low, row.weighted_high, form, confidence=confidence)
+    return f"{told}; {form(found.response.rate)} of those asked answered"
 
 
 def spans(split: Any) -> pd.DataFrame | NotComputable:
@@ -98,6 +118,29 @@ def rates(table: Any) -> pd.DataFrame | NotComputable:
 
 
 def lost(table: pd.DataFrame, form: words.Form) -> pd.DataFrame:
-    """`Book.loss_table` with the interval of the revenue in words, as span."""
+    """`Book.loss_table` with plain names as estimator, what is counted as counted, the revenue's interval as span."""
     ends = zip(table.low, table.high, strict=True)
-    return table.assign(span=[words.interval(low, high, form).replace(" ", words.SPACE) for low, high in ends])
+    each = zip(table.customers, table.estimator, strict=True)
+    return table.assign(
+        estimator=[PLAIN.get(name, name) for name in table.estimator],
+        counted=[words.count(number, UNITS.get(name, "customer")) for number, name in each],
+        span=[words.interval(low, high, form).replace(" ", words.SPACE) for low, high in ends],
+    )
+
+
+def carried(table: Any) -> pd.DataFrame | NotComputable:
+    """`Book.proxies` without the marks that no customer carries."""
+    if isinstance(table, NotComputable):
+        return table
+    rows = zip(table.lost_share, table.kept_share, strict=True)
+    return table[[isinstance(lost, NotComputable) or bool(lost or kept) for lost, kept in rows]]
+
+
+def checked(table: pd.DataFrame) -> pd.DataFrame:
+    """`Book.method_check` by size of the experiment: per_arm, shops, share, worst, riskiest (share of the best)."""
+    return (
+        table.assign(riskiest=table.riskiest / table.best)
+        .groupby("per_arm")
+        .agg(shops=("share", "size"), share=("share", "mean"), worst=("share", "min"), riskiest=("riskiest", "mean"))
+        .reset_index()
+    )

@@ -134,14 +134,17 @@ def period(first: Any, last: Any) -> str:
 
 
 def interval(low: Any, high: Any, form: Form) -> str:
-    """The two ends in the form of the value they stand by: "¥1.15–1.26 million", "3.1–3.4 %"."""
+    """The two ends in the form of the value they stand by: "¥1.15–1.26 million", "3.1–3.4 %", "−0.1 to +1.2 points"."""
     for value in (low, high):
         if isinstance(value, NotComputable):
             return value.reason
     left, right = form(low), form(high)
     before, after = (re.fullmatch(r"([^\d.,]*)([\d.,]+)(.*)", side) for side in (left, right))
-    if before and after and before[1] == after[1] and before[3] == after[3] and not set("<>" + MINUS) & set(left):
-        return f"{left.removesuffix(before[3])}{DASH}{after[2]}{after[3]}"
+    if not before or not after or before[3] != after[3] or set("<>") & set(left):
+        return f"{left} to {right}"
+    left = left.removesuffix(before[3])
+    if before[1] == after[1] and MINUS not in left:
+        return f"{left}{DASH}{after[2]}{after[3]}"
     return f"{left} to {right}"
 
 

@@ -1,6 +1,6 @@
 """Whom to contact with what under a budget: at most one offer a customer, for the most expected net profit.
 
-in:  candidates — customer_id, segment, value, optional contacts, opted_out (Ibis; one row a customer);
+in:  candidates — customer_id, segment, value, optional contacts, opted_out, held_out (Ibis; one row a customer);
      offers — segment, offer, cost, save_rate, optional incentive, kept_treated (pandas; see `offers.priced`)
 out: frozen `Allocation`: the ranked list (Ibis), its gap to the bound, the frontier of net profit against budget
 
@@ -52,9 +52,10 @@ class Allocation:
     """Whom to contact with what, and what is expected of it; money in currency.
 
     contacts: rank, customer_id, segment, offer, value, save_rate, cost, net (Ibis), the largest expected net profit
-    first. customers, saved (expected number kept), spent, net: of the whole list. budget: None is unlimited. bound: net
-    that no list can exceed under it. left_out: reason, customers (pandas): those not on the list, by the first reason
-    that holds.
+    first. customers, saved (expected number kept), spent, net: of the whole list. held_out: the same columns but rank,
+    of those held out at random who would be on it: they cost nothing, and show what the list changes. budget: None is
+    unlimited. bound: net that no list can exceed under it. left_out: reason, customers (pandas): those in neither, by
+    the first reason that holds.
     """
 
     contacts: ibis.Table
@@ -66,6 +67,7 @@ class Allocation:
     bound: float
     left_out: pd.DataFrame
     frontier: Frontier
+    held_out: ibis.Table
 
     @property
     def gap(self) -> float:
@@ -89,11 +91,12 @@ def allocate(
     """Choose at most one offer for each customer: the largest expected net profit whose cost is within `budget`.
 
     candidates: customer_id, segment, value (profit that a kept customer brings, currency; null: not known), optional
-    contacts (messages had in the last days) and opted_out, one row a customer. Nobody is on the list who opted out,
-    has had max_contacts, or whose offer is not expected to return its cost, so some budget may be left. Ranked by the
-    engine the list falls short of the best one by less than one offer; the edge of the budget is solved exactly, which
-    makes small lists optimal. points: of the frontier. NotComputable where no save rate or no value is known;
-    InputRefused for a customer given twice, BadParameters for a negative budget.
+    contacts (messages had in the last days), opted_out and held_out (drawn at random before), one row a customer.
+    Nobody is on the list who opted out, has had max_contacts, is held out, or whose offer is not expected to return
+    its cost, so some budget may be left. Ranked by the engine the list falls short of the best one by less than one
+    offer; the edge of the budget is solved exactly, which makes small lists optimal. points: of the frontier.
+    NotComputable where no save rate or no value is known; InputRefused for a customer given twice, BadParameters for a
+    negative budget.
     """
     if budget is not None and not budget >= 0:
         raise BadParameters(f"the budget is {budget:g}", "it cannot be below 0")
@@ -113,14 +116,17 @@ def allocate(
     chosen = _list(ranked, steps, cut, _solve_edge(ranked, steps, known, cut))
     contacts = con.create_table(ibis.util.gen_name("contacts"), chosen)
     curve = _frontier(ranked, points)
+    spared = _rank(sorted_out.filter(_.reason == "held out"), steps).filter(_.gain >= cut.floor)
+    held_out = con.create_table(ibis.util.gen_name("held_out"), _offered(spared, steps))
     con.raw_sql(f"DROP TABLE {ranked.get_name()}")  # Ibis 12 writes DuckDB 2.0 a DROP TABLE without the name
     totals = contacts.aggregate(
         customers=_.count(), saved=_sum(_.save_rate), spent=_sum(_.cost), net=_sum(_.net)
     ).to_pandas()
     totals = totals.fillna(0).iloc[0]
-    left_out = reasons.rename({"worth it": "the budget ended"})
-    if "the budget ended" in left_out:
-        left_out["the budget ended"] -= totals.customers
+    worth_it = reasons.reindex(["worth it", "held out"]).sum()
+    listed = totals.customers + held_out.count().to_pyarrow().as_py()
+    left_out = reasons.drop(["worth it", "held out"], errors="ignore")
+    left_out["the budget ended"] = worth_it - listed
     return Allocation(
         contacts=contacts,
         customers=int(totals.customers),
@@ -131,6 +137,7 @@ def allocate(
         bound=max(cut.bound, float(totals.net)),
         left_out=left_out[left_out > 0].astype(int).sort_values(ascending=False, kind="stable").reset_index(),
         frontier=curve,
+        held_out=held_out,
     )
 
 
@@ -159,6 +166,7 @@ def sort_out(candidates: ibis.Table, steps: pd.DataFrame, *, max_contacts: int |
         (people.value.isnull() | people.value.isnan(), "value not known"),
         (people.slope.isnull(), "no offer saves anybody"),
         ((people.value <= 0) | (people.value * people.slope <= 1), "not worth the cost"),
+        (people.held_out.fill_null(False) if "held_out" in people.columns else no, "held out"),
         else_="worth it",
     )
     return people.mutate(reason=reason).drop("slope")
@@ -202,6 +210,7 @@ class _Cut:
     spent: int
     bound: float
     price: float  # net that one more unit of currency would bring
+    floor: float  # value that the last unit spent saves
     complete: bool
 
 
@@ -214,13 +223,15 @@ def _cut(ranked: ibis.Table, budget: float | None) -> _Cut:
         spent=_.running.max(where=within),
         net=_.net.cast("decimal(38,9)").sum(where=within).cast("float64"),
         next=_.gain.max(where=~within),
+        floor=_.gain.min(where=within),
     )
-    row = row.to_pandas().fillna(0).iloc[0]
+    row = row.to_pandas().fillna({"floor": math.inf}).fillna(0).iloc[0]
     complete = bool(row.steps == row.taken)
     # the linear relaxation takes a part of the first step that does not fit
     price = 0.0 if complete else float(row.next - 1)
     rest = 0.0 if complete else (end - row.spent) / UNIT * price
-    return _Cut(end, int(row.taken), int(row.spent), float(row.net + rest), price, complete)
+    floor = 0.0 if complete else float(row.floor)
+    return _Cut(end, int(row.taken), int(row.spent), float(row.net + rest), price, floor, complete)
 
 
 def _solve_edge(ranked: ibis.Table, steps: pd.DataFrame, known: pd.DataFrame, cut: _Cut) -> pd.DataFrame:
@@ -271,21 +282,25 @@ def _knapsack(options: pd.DataFrame, *, units: int, price: float) -> pd.DataFram
 
 
 def _list(ranked: ibis.Table, steps: pd.DataFrame, cut: _Cut, edge: pd.DataFrame) -> ibis.Table:
-    """The last step taken of each customer, or what the edge has chosen, ranked by expected net profit."""
-    kinds = {"customer_id": ranked.customer_id.type(), "segment": ranked.segment.type(), "value": "float64"}
-    offer = {"offer": "string", "save_rate": "float64", "cost": "float64"}
+    """What the steps taken offer each customer, or what the edge has chosen, ranked by expected net profit."""
     taken = ranked.filter(_.place <= cut.taken)
     if len(edge):
         taken = taken.filter(_.customer_id.notin(edge.customer_id.tolist()))
-    last = taken.group_by("customer_id").aggregate(segment=_.segment.min(), value=_.value.max(), step=_.step.max())
-    offered = ibis.memtable(
-        steps[["segment", "step", *offer]], schema={"segment": kinds["segment"], "step": "int64"} | offer
-    )
-    greedy = last.inner_join(offered, ["segment", "step"]).select(*kinds, *offer)
-    exact = ibis.memtable(edge.loc[edge.offer.notna(), [*kinds, *offer]], schema=kinds | offer)
-    chosen = greedy.union(exact).mutate(net=_.value * _.save_rate - _.cost)
+    greedy = _offered(taken, steps)
+    kinds = {name: greedy[name].type() for name in greedy.columns}
+    exact = edge[edge.offer.notna()].assign(net=lambda t: t.value * t.save_rate - t.cost)
+    chosen = greedy.union(ibis.memtable(exact[list(kinds)], schema=kinds))
     rank = ibis.row_number().over(order_by=[_.net.desc(), _.customer_id]) + 1
-    return chosen.select(rank=rank, **{name: _[name] for name in [*kinds, *offer, "net"]}).order_by("rank")
+    return chosen.select(rank=rank, **{name: _[name] for name in kinds}).order_by("rank")
+
+
+def _offered(taken: ibis.Table, steps: pd.DataFrame) -> ibis.Table:
+    """The last step that each customer has taken: customer_id, segment, value, offer, save_rate, cost, net."""
+    last = taken.group_by("customer_id").aggregate(segment=_.segment.min(), value=_.value.max(), step=_.step.max())
+    kinds = {"segment": taken.segment.type(), "step": "int64"}
+    kinds |= {"offer": "string", "save_rate": "float64", "cost": "float64"}
+    found = last.inner_join(ibis.memtable(steps[list(kinds)], schema=kinds), ["segment", "step"]).drop("step")
+    return found.relocate("customer_id", "segment", "value").mutate(net=_.value * _.save_rate - _.cost)
 
 
 def _frontier(ranked: ibis.Table, points: int) -> Frontier:

@@ -51,7 +51,8 @@ def by_rule(
     columns = ["customer_id", "segment", "offer", "value", "save_rate", "cost"]
     units = (_.cost * UNIT).round().cast("int64")
     return (
-        people.filter(_.reason.notin(AT_ALL_COSTS))
+        (people.filter(~_.held_out.fill_null(False)) if "held_out" in people.columns else people)
+        .filter(_.reason.notin(AT_ALL_COSTS))
         .inner_join(table, "segment")
         .mutate(
             running=units.sum().over(ibis.cumulative_window(order_by=order)),
@@ -119,8 +120,8 @@ def scenarios(
 ) -> pd.DataFrame | NotComputable:
     """`what_if` for each of the named cases, whose factors are save_rate, value, cost and budget (1 where not given).
 
-    scenario, the four factors, customers, saved, spent, unspent, net, worth_spending: the budget beyond which the next
-    unit returns less than one.
+    scenario, the four factors, customers, saved, spent, unspent, net, worth_spending (the budget beyond which the next
+    unit returns less than one), worth_a_contact (the customers whom it would reach).
     """
     rows = []
     for name, factors in cases.items():
@@ -134,7 +135,8 @@ def scenarios(
         if isinstance(found, NotComputable):
             return found
         sums = (found.customers, found.saved, found.spent, found.unspent, found.net, found.frontier.worth_spending)
-        rows.append((name, *factor.values(), size / budget if budget else 1.0, *sums))
+        reached = int(found.frontier.points.contacts.iloc[-1])
+        rows.append((name, *factor.values(), size / budget if budget else 1.0, *sums, reached))
     names = ["scenario", "save_rate", "value", "cost", "budget"]
-    names += ["customers", "saved", "spent", "unspent", "net", "worth_spending"]
+    names += ["customers", "saved", "spent", "unspent", "net", "worth_spending", "worth_a_contact"]
     return pd.DataFrame(rows, columns=names)

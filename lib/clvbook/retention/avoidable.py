@@ -126,7 +126,11 @@ def avoidable(
             "revenue": worth.sum(axis=1),
         }
     )
-    whom = "the target" if target is not None else f"the cohort of {benchmark} ({kept:.0%} of its lead is not luck)"
+    whom = (
+        "the target"
+        if target is not None
+        else f"the cohort of {benchmark} ({100 * kept:.0f} % of its lead is not luck)"
+    )
     return Avoidable(
         estimator="avoidable",
         counts=f"purchases that did not come in the {months} months after the first, had all cohorts stayed as {whom}; "
