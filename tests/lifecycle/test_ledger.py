@@ -11,7 +11,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from clvbook.errors import InputRefused, NotComputable
-from clvbook.lifecycle import bounds, ledger, stages
+from clvbook.lifecycle import ledger, stages
+from clvbook.lifecycle.survival import kaplan_meier, no_return, reliable_day, waits
 
 ORIGIN = date(2026, 1, 1)
 BOUNDS = [45, 90, 180]
@@ -51,13 +52,13 @@ def test_any_ledger_adds_up(bought, values):
     history, snapshot = history_of(days, 150, 310)
     known = sorted({c for c, _ in bought})
     worth = dict(zip(known, values, strict=False))
-    curve = bounds.curve(bounds.gaps(days, as_of=snapshot), confidence=0.95)
+    curve = kaplan_meier(waits(days, as_of=snapshot), confidence=0.95)
     found = ledger.ledger(history, scores_table(worth), curve, snapshot=snapshot, **HOW)
 
     last = {c: max(d for k, d in bought if k == c) for c in known}
     stage = {c: sum(310 - last[c] > bound for bound in BOUNDS) for c in known}
-    longest = bounds.reliable_day(curve, min_at_risk=1)
-    stay = bounds.no_return(curve, [310 - last[c] for c in known], horizon_days=90, reliable_day=longest, tail_days=30)
+    longest = reliable_day(curve, min_at_risk=1)
+    stay = no_return(curve, [310 - last[c] for c in known], horizon_days=90, reliable_day=longest, tail_days=30)
     for k, row in found.stages.iterrows():
         here = [c for c in known if stage[c] == k]
         assert (row.stage, row.asset) == (stages.STAGES[k], stages.ASSETS[stages.STAGES[k]])
@@ -93,7 +94,7 @@ def test_the_stages_values_add_up_to_the_scores_total_digit_by_digit(values):
     bought = {(f"c{d}", d): 100 for d in values}
     history, snapshot = history_of(days_table(bought), 310)
     scores = scores_table({f"c{d}": v for d, v in values.items()})
-    found = ledger.ledger(history, scores, bounds.curve(gaps([10, 90]), confidence=0.95), snapshot=snapshot, **HOW)
+    found = ledger.ledger(history, scores, kaplan_meier(gaps([10, 90]), confidence=0.95), snapshot=snapshot, **HOW)
     # the total as the value page has it: each score to the ninth decimal, summed as a decimal
     exact = (
         scores.aggregate(total=scores.residual_revenue.cast(ledger.EXACT).sum()).to_pyarrow().to_pylist()[0]["total"]
@@ -127,7 +128,7 @@ def test_the_write_off_is_what_then_comes():
     bought = dict.fromkeys(rows, 100)
     days = days_table({key: v for key, v in bought.items() if key[1] <= 900})
     history, snapshot = history_of(days, 900)
-    curve = bounds.curve(bounds.gaps(days, as_of=snapshot), confidence=0.95)
+    curve = kaplan_meier(waits(days, as_of=snapshot), confidence=0.95)
     how = {"horizon_days": 180, "tail_days": 60, "min_at_risk": 200}
     found = ledger.ledger(history, REASON, curve, snapshot=snapshot, **how)
     later = {c for c, d in rows if 900 < d <= 1080}
@@ -152,7 +153,7 @@ def test_change_is_this_month_less_the_last():
     bought = {("a", 0): 1000, ("b", 100): 500, ("c", 290): 300, ("a", 305): 200}
     days = days_table(bought)
     history, now = history_of(days, 280, 310)
-    curve = bounds.curve(gaps([50, 100, 400]), confidence=0.95)
+    curve = kaplan_meier(gaps([50, 100, 400]), confidence=0.95)
     then = ledger.ledger(history, REASON, curve, snapshot=now - timedelta(days=30), **HOW)
     today = ledger.ledger(history, scores_table({"a": 5.0, "b": 1.0, "c": 3.0}), curve, snapshot=now, **HOW)
     moved = ledger.change(today, then)
@@ -169,7 +170,7 @@ def test_change_is_this_month_less_the_last():
 
 def test_profit_stands_where_scores_have_it_and_missing_scores_have_a_reason():
     history, now = history_of(days_table({("a", 0): 100, ("b", 300): 100}), 310)
-    curve = bounds.curve(gaps([50, 400]), confidence=0.95)
+    curve = kaplan_meier(gaps([50, 400]), confidence=0.95)
     scores = scores_table({"a": 5.0, "b": 1.0}).mutate(residual_profit=ibis._.residual_revenue * 0.5)
     found = ledger.ledger(history, scores, curve, snapshot=now, **HOW)
     assert list(found.stages.profit) == [0.5, 0, 0, 2.5]
@@ -181,7 +182,7 @@ def test_profit_stands_where_scores_have_it_and_missing_scores_have_a_reason():
 
 def test_too_few_waits_leave_the_write_off_out_with_the_reason():
     history, now = history_of(days_table({("a", 0): 100}), 310)
-    curve = bounds.curve(gaps([50, 400]), confidence=0.95)
+    curve = kaplan_meier(gaps([50, 400]), confidence=0.95)
     found = ledger.ledger(history, REASON, curve, snapshot=now, **HOW | {"min_at_risk": 3})
     for name in ledger.WRITE_OFF:
         assert str(found.total[name]) == "not enough data: 2 purchases to wait after, 3 needed"
@@ -190,7 +191,7 @@ def test_too_few_waits_leave_the_write_off_out_with_the_reason():
 
 def test_other_customers_and_unknown_snapshots_are_refused():
     history, now = history_of(days_table({("a", 0): 100, ("b", 300): 100}), 310)
-    curve = bounds.curve(gaps([50, 400]), confidence=0.95)
+    curve = kaplan_meier(gaps([50, 400]), confidence=0.95)
     with pytest.raises(InputRefused, match="1 customers stand in both the history \\(2\\) and the scores \\(2\\)"):
         ledger.ledger(history, scores_table({"a": 1.0, "z": 1.0}), curve, snapshot=now, **HOW)
     with pytest.raises(InputRefused, match="0 customers"):

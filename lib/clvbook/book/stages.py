@@ -21,7 +21,7 @@ from clvbook.book import output
 from clvbook.book.cache import Cache
 from clvbook.book.value import ValueBook, _with
 from clvbook.errors import NotComputable
-from clvbook.lifecycle import bounds, flows, forecast, ledger, markov, stages, transitions
+from clvbook.lifecycle import flows, forecast, ledger, markov, stages, survival, transitions
 
 AHEAD = 6  # months of the forecast
 SOON = 30  # days within which a silent customer may come back, and how far apart the days of silence are that are shown
@@ -318,12 +318,12 @@ class StageBook(ValueBook):
 
     @cached_property
     def _waits(self) -> pd.DataFrame:
-        return bounds.gaps(self.purchases, as_of=self.as_of)
+        return survival.waits(self.purchases, as_of=self.as_of)
 
     @cached_property
     def return_curve(self) -> pd.DataFrame:
-        """How long customers take to buy again, by Kaplan and Meier; see `bounds.curve`."""
-        return bounds.curve(self._waits, **self._level)
+        """How long customers take to buy again, by Kaplan and Meier; see `survival.kaplan_meier`."""
+        return survival.kaplan_meier(self._waits, **self._level)
 
     @property
     def _level(self) -> dict[str, Any]:

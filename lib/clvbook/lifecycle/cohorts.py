@@ -14,9 +14,9 @@ from datetime import date, timedelta
 import ibis
 import pandas as pd
 from ibis import _
-from scipy.stats import binomtest
 
 from clvbook.errors import BadParameters, NotComputable
+from clvbook.lifecycle.transitions import wilson
 
 VARIANTS = {
     "on": "bought in month k",
@@ -97,15 +97,10 @@ class Cohorts:
         frame = frame[frame.cohorts > 0].rename_axis(index="k")
         if variant == "revenue":
             return frame.rename(columns={"retained": "revenue"}).assign(per_customer=lambda t: t.revenue / t.eligible)
-        intervals = [
-            binomtest(int(hits), int(of)).proportion_ci(self.confidence, method="wilson")
-            for hits, of in zip(frame.retained, frame.eligible, strict=True)
-        ]
-        return frame.astype(int).assign(
-            share=frame.retained.astype(float) / frame.eligible.astype(float),
-            low=[interval.low for interval in intervals],
-            high=[interval.high for interval in intervals],
-        )
+        frame = frame.astype(int)
+        share = frame.retained / frame.eligible
+        low, high = wilson(share.to_numpy(), frame.eligible.to_numpy(), confidence=self.confidence)
+        return frame.assign(share=share, low=low, high=high)
 
     @property
     def summary(self) -> pd.DataFrame:

@@ -17,12 +17,11 @@ from datetime import date
 from itertools import pairwise
 
 import ibis
-import numpy as np
 import pandas as pd
-from ibis import _
 from scipy.stats import norm
 
 from clvbook.errors import NotComputable
+from clvbook.lifecycle.survival import kaplan_meier, waits
 
 SOURCE = "3 to 5"  # "the fifth purchase makes the habit, the first three decide it"
 TESTABLE = 10  # purchases in time, and customers seen for longer, that a step needs on both sides of a test
@@ -52,8 +51,7 @@ class Ladder:
     them, known to have bought again within the window), followed (still without a next purchase and seen for the whole
     window), probability (Kaplan-Meier), [low, high] (log-log Greenwood), naive (in_time / reached), se (Greenwood).
     times: order, reached, bought_again, naive (bought_again / reached, however late), median_days to the next purchase.
-    curves: order, day, at_risk, bought, probability of the next purchase by that day, low, high; for a picture.
-    What the data cannot give is a `NotComputable` in its cell; in curves, where a picture needs numbers, NaN.
+    What the data cannot give is a `NotComputable` in its cell.
     """
 
     as_of: date
@@ -61,7 +59,6 @@ class Ladder:
     confidence: float
     steps: pd.DataFrame = field(repr=False)
     times: pd.DataFrame = field(repr=False)
-    curves: pd.DataFrame = field(repr=False)
 
     def gains(self, window: int) -> pd.DataFrame:
         """From one purchase to the next: order, gain, se, low, high, rises (low > 0); see `Flattening`.
@@ -108,56 +105,6 @@ def _too_few(step: dict) -> list[NotComputable]:
     ]
 
 
-def gap_counts(days: ibis.Table, *, as_of: date, orders: int) -> pd.DataFrame:
-    """Days from purchase number `order` (1 .. `orders`) to the next one, grouped by the engine.
-
-    order, duration (days; to `as_of` where no next purchase was seen), events (next purchases), censored.
-    """
-    mine = ibis.window(group_by="customer_id", order_by="day")
-    numbered = days.filter(_.day <= as_of).select("customer_id", "day")
-    numbered = numbered.mutate(order=ibis.row_number().over(mine) + 1, following=_.day.lead().over(mine))
-    return (
-        numbered.filter(_.order <= orders)
-        .mutate(duration=_.following.fill_null(ibis.literal(as_of)).delta(_.day, unit="day"))
-        .group_by("order", "duration")
-        .aggregate(events=_.following.count(), censored=_.following.isnull().sum())
-        .order_by("order", "duration")
-        .to_pandas()
-        .astype(int)
-    )
-
-
-def kaplan_meier(counts: pd.DataFrame, *, confidence: float) -> pd.DataFrame:
-    """The product-limit estimate from grouped counts: day, at_risk, bought, survival, greenwood, low, high.
-
-    counts: duration, events, censored; customers censored on a day are at risk on it. survival: the share without a
-    next purchase by that day's end, S = prod(1 - d/n); greenwood: sum d / (n (n - d)), so that Var S = S^2 x greenwood
-    (Greenwood 1926). [low, high]: S^exp(-+ z sqrt(greenwood) / ln S), the log-log interval (Kalbfleisch & Prentice),
-    NaN where S is 1 or 0.
-    """
-    counts = counts.sort_values("duration")
-    leaving = (counts.events + counts.censored).to_numpy(float)
-    at_risk, bought = leaving[::-1].cumsum()[::-1], counts.events.to_numpy(float)
-    survival = np.cumprod(1 - bought / at_risk)
-    z = norm.ppf((1 + confidence) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        greenwood = np.cumsum(bought / (at_risk * (at_risk - bought)))
-        spread = z * np.sqrt(greenwood) / np.log(survival)
-        low, high = survival ** np.exp(-spread), survival ** np.exp(spread)
-    defined = (survival > 0) & (survival < 1)
-    return pd.DataFrame(
-        {
-            "day": counts.duration.to_numpy(),
-            "at_risk": at_risk.astype(int),
-            "bought": bought.astype(int),
-            "survival": survival,
-            "greenwood": greenwood,
-            "low": np.where(defined, low, np.nan),
-            "high": np.where(defined, high, np.nan),
-        }
-    )
-
-
 def ladder(
     days: ibis.Table, *, as_of: date, windows: Sequence[int], confidence: float, orders: int = 6
 ) -> Ladder | NotComputable:
@@ -165,25 +112,22 @@ def ladder(
 
     windows: the shop's stage bounds. NotComputable without a purchase up to `as_of`.
     """
-    counts = gap_counts(days, as_of=as_of, orders=orders)
+    counts = waits(days, as_of=as_of, orders=orders)
     if counts.empty:
         return NotComputable(f"not enough data: nobody bought up to {as_of}")
-    steps, times, curves = [], [], []
+    steps, times = [], []
     for order in range(1, orders + 1):
         mine = counts[counts.order == order]
         curve = kaplan_meier(mine, confidence=confidence)
         reached, again = int(mine.events.sum() + mine.censored.sum()), int(mine.events.sum())
         nobody = NotComputable(f"not enough data: nobody has made {order} purchases")
-        times.append([order, reached, again, again / reached if reached else nobody, _median(curve, order)])
+        times.append([order, reached, again, *([again / reached, _median(curve)] if reached else [nobody] * 2)])
         for window in windows:
-            in_time = int(mine.events[mine.duration <= window].sum())
-            followed = int(reached - (mine.events + mine.censored)[mine.duration <= window].sum())
-            followed += int(mine.censored[mine.duration == window].sum())  # seen for just the whole window
-            naive = in_time / reached if reached else nobody
-            steps.append([order, window, reached, in_time, followed, *_within(curve, window, order), naive])
-        curves.append(curve.assign(order=order))
-    curve = pd.concat(curves, ignore_index=True)
-    curve = curve.assign(probability=1 - curve.survival, low=1 - curve.high, high=1 - curve.low)
+            in_time = int(mine.events[mine.day <= window].sum())
+            followed = int(reached - (mine.events + mine.censored)[mine.day <= window].sum())
+            followed += int(mine.censored[mine.day == window].sum())  # seen for just the whole window
+            figures = [*_within(curve, window, order), in_time / reached] if reached else [nobody] * 5
+            steps.append([order, window, reached, in_time, followed, *figures])
     names = ["order", "window", "reached", "in_time", "followed", "probability", "low", "high", "se", "naive"]
     return Ladder(
         as_of=as_of,
@@ -191,14 +135,11 @@ def ladder(
         confidence=confidence,
         steps=pd.DataFrame(steps, columns=names),
         times=pd.DataFrame(times, columns=["order", "reached", "bought_again", "naive", "median_days"]),
-        curves=curve[["order", "day", "at_risk", "bought", "probability", "low", "high"]],
     )
 
 
 def _within(curve: pd.DataFrame, window: int, order: int) -> list[float | NotComputable]:
     """probability, low, high, se of the next purchase within the window."""
-    if curve.empty:
-        return [NotComputable(f"not enough data: nobody has made {order} purchases")] * 4
     seen = curve[curve.day <= window]
     longest, last = int(curve.day.max()), seen.iloc[-1] if len(seen) else None
     if longest < window and last.survival > 0:
@@ -215,10 +156,8 @@ def _within(curve: pd.DataFrame, window: int, order: int) -> list[float | NotCom
     return [1 - last.survival, 1 - last.high, 1 - last.low, se]
 
 
-def _median(curve: pd.DataFrame, order: int) -> int | NotComputable:
+def _median(curve: pd.DataFrame) -> int | NotComputable:
     """The first day by which half have bought again."""
-    if curve.empty:
-        return NotComputable(f"not enough data: nobody has made {order} purchases")
     half = curve[curve.survival <= 0.5]
     if len(half):
         return int(half.day.iloc[0])

@@ -2,7 +2,7 @@
 
 in:  history — the table of `stages.stage_history` (Ibis), made with three bounds
      scores  — customer_id, residual_revenue, and residual_profit where a margin is known (Ibis; one row a customer)
-     curve   — the wait for the next purchase (pandas; see `bounds.curve`)
+     curve   — the wait for the next purchase (pandas; see `survival.kaplan_meier`)
 out: a frozen `Ledger`
 
 The write-off does not come from P(alive): BG/NBD holds every one-time buyer for alive, and those are most of the lost.
@@ -18,7 +18,7 @@ import pandas as pd
 from ibis import _
 
 from clvbook.errors import InputRefused, NotComputable
-from clvbook.lifecycle import bounds
+from clvbook.lifecycle import survival
 from clvbook.lifecycle.stages import ASSETS, STAGES
 
 EXACT = "decimal(38,9)"  # a sum of floats would depend on the order in which the engine's threads meet them
@@ -57,7 +57,7 @@ def ledger(
     """Add up the customers of `snapshot`.
 
     scores: of the same customers, as of the snapshot; a NotComputable in their place stands where value would.
-    curve, horizon_days and tail_days: see `bounds.no_return`; the curve counts up to the last day that `min_at_risk`
+    curve, horizon_days and tail_days: see `survival.no_return`; the curve counts up to the last day that `min_at_risk`
     waits have reached. The values of the stages add up to the total of the scores, digit by digit of a decimal.
     InputRefused where nobody stands in the history at the snapshot, and where the scores are not of those who do.
     """
@@ -70,10 +70,10 @@ def ledger(
         raise InputRefused(f"0 customers stand in the history at {snapshot}", "name one of its snapshots")
     # how many are expected to stay away follows from the days of silence alone
     ages[["not_back", "revenue_not_back", "extrapolated"]] = 0.0
-    last = bounds.reliable_day(curve, min_at_risk=min_at_risk)
+    last = survival.reliable_day(curve, min_at_risk=min_at_risk)
     if not isinstance(last, NotComputable):
         silent = ages["recency_days"]
-        stays = bounds.no_return(curve, silent, horizon_days=horizon_days, reliable_day=last, tail_days=tail_days)
+        stays = survival.no_return(curve, silent, horizon_days=horizon_days, reliable_day=last, tail_days=tail_days)
         ages["not_back"] = stays * ages["customers"]
         ages["revenue_not_back"] = stays * ages["revenue"].astype("float64")
         ages["extrapolated"] = ages["customers"].where(silent + horizon_days > last, 0)

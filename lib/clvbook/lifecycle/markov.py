@@ -18,6 +18,8 @@ from scipy.sparse.csgraph import connected_components
 from clvbook.errors import BadParameters, NotComputable
 from clvbook.lifecycle.transitions import Flows, flows, rates
 
+UNKNOWN = NotComputable("the rates of a stage are not known: nobody was in it at the start of a step")
+
 
 def step_discount(annual_discount_rate: float, *, days: float) -> float:
     """The discount rate of a step of `days`: (1 + annual_discount_rate)^(days / 365) - 1."""
@@ -36,7 +38,7 @@ def markov_value(
     """
     P, R = np.asarray(P, dtype=float), np.asarray(R, dtype=float)
     if np.isnan(P).any() or np.isnan(R).any():
-        return NotComputable("the rates of a stage are not known: nobody was in it at the start of a step")
+        return UNKNOWN
     wrong = int(((P < 0).any(axis=-1) | (P.sum(axis=-1) > 1 + 1e-9)).sum())
     if wrong or discount < 0:
         raise BadParameters(
@@ -114,7 +116,7 @@ def _transient(P: np.ndarray) -> np.ndarray | NotComputable:
     stays = np.isclose(np.diag(P), 1, rtol=0, atol=1e-12)
     Q = P[np.ix_(~stays, ~stays)]
     if np.isnan(P).any():
-        return NotComputable("the rates of a stage are not known: nobody was in it at the start of a step")
+        return UNKNOWN
     if not stays.any() or _radius(Q) > 1 - 1e-12:
         return NotComputable("customers can come back from every stage: none is for good")
     return Q
@@ -140,7 +142,7 @@ def steady_state(P: np.ndarray) -> np.ndarray | NotComputable:
     NotComputable unless each stage leads to each other one and the shares settle (irreducible and aperiodic).
     """
     if np.isnan(P).any():
-        return NotComputable("the rates of a stage are not known: nobody was in it at the start of a step")
+        return UNKNOWN
     parts, _ = connected_components(P > 0, connection="strong")
     if parts > 1:
         return NotComputable("some stages are never reached from others: the long run depends on the start")

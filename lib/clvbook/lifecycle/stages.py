@@ -99,13 +99,13 @@ def stage_history(days: ibis.Table, *, snapshots: Sequence[date], bounds: Sequen
     )
 
 
-def stage_mix(history: ibis.Table, *, stages: int = len(STAGES)) -> pd.DataFrame:
-    """Customers by stage at each snapshot: snapshot, stage (0 .. stages - 1), customers, share of the snapshot's.
+def stage_mix(history: ibis.Table) -> pd.DataFrame:
+    """Customers by stage at each snapshot: snapshot, stage (0 .. 3), customers, share of the snapshot's.
 
     Every stage has its row at every snapshot that anybody is in, with 0 customers where it is empty.
     """
     counted = history.group_by("snapshot", "stage").aggregate(customers=_.count()).to_pandas()
-    wide = counted.pivot(index="snapshot", columns="stage", values="customers").reindex(columns=range(stages))
+    wide = counted.pivot(index="snapshot", columns="stage", values="customers").reindex(columns=range(len(STAGES)))
     mix = wide.fillna(0).astype("int64").stack().rename("customers").rename_axis(["snapshot", "stage"]).reset_index()
     return mix.assign(share=mix["customers"] / mix.groupby("snapshot")["customers"].transform("sum"))
 
