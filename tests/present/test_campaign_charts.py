@@ -99,7 +99,7 @@ def samples():
             [
                 f"500 customers: {FEW}",
                 "5,000 customers: +2.3 points",
-                "This shop: +1.0 point; seen from 50,000 customers",
+                "This shop: +1.0 points; seen from 50,000 customers",
             ],
         ),
         "pressure": (

@@ -30,6 +30,12 @@ def told(*sentences):
     return repr(s.say(*sentences)).replace(words.SPACE, " ")
 
 
+def test_a_reason_is_left_out_where_the_table_above_gives_it():
+    assert repr(s.say("A sentence.", WHY, reasons=False)) == "A sentence."
+    assert told(WHY) == "Not computable: not enough data: 3 customers, 200 needed."
+    assert s.say(WHY, reasons=False)._repr_html_() == ""
+
+
 def test_a_paragraph_joins_what_is_said_once_and_escapes_it():
     found = s.say("One & two.", "", "Three.", WHY, WHY)
     assert repr(found) == "One & two. Three. Not computable: not enough data: 3 customers, 200 needed."

@@ -47,6 +47,20 @@ def test_a_reason_stands_where_a_figure_cannot():
     assert [cell.text for cell in page.select("td.why")] == ["12 customers, 200 needed"]
 
 
+def test_neighbours_that_share_a_reason_say_it_once():
+    why, other = NotComputable("12 customers, 200 needed"), NotComputable("no cost")
+    frame = pd.DataFrame([["a", why, why, other, 3]], columns=["name", "x", "y", "z", "n"], dtype=object)
+    columns = {name: (name, words.text if name == "name" else words.number) for name in frame.columns}
+    page = soup(tables.table(frame, caption="c", columns=columns))
+    assert [(cell.text, cell.get("colspan")) for cell in page.select("tbody td")] == [
+        ("12 customers, 200 needed", "2"),
+        ("no cost", None),
+        ("3", None),
+    ]
+    frame.loc[0, "name"] = why  # what names the row stands alone
+    assert soup(tables.table(frame, caption="c", columns=columns)).select_one("tbody th").get("colspan") is None
+
+
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
 def test_a_blank_cell_is_refused(missing):
     frame = pd.DataFrame({"source": ["a"], "customers": pd.Series([missing], dtype=object), "value": [1.0]})

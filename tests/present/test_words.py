@@ -137,7 +137,8 @@ def test_days_months_and_periods():
     assert words.month("2026-10") == words.month(pd.Timestamp("2026-10-31")) == "October 2026"
     assert words.period("2026-10-01", "2026-10-31") == f"1{DASH}31 Oct 2026"
     assert words.points(0.012) == f"+1.2{SPACE}points"
-    assert words.points(-0.01) == f"{MINUS}1.0{SPACE}point"
+    assert words.points(-0.01) == f"{MINUS}1.0{SPACE}points"
+    assert words.points(0.01, digits=0) == f"+1{SPACE}point"
     assert words.listing(["a", "b", "c"]) == "a, b and c"
     assert words.listing(["a"]) == "a"
 

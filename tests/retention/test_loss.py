@@ -134,7 +134,7 @@ def test_stage_flow_by_hand():
 
 def test_stage_flow_says_what_is_missing():
     usual = {(s, 0, 0, 1): 1 for s in range(12)}
-    assert "11 steps end by 2025-12-01, 12 needed" in str(
+    assert "11 monthly steps end by 2025-12-01, 12 needed" in str(
         stage_flow(moves({k: n for k, n in usual.items() if k[0]} | {(12, 0, 0, 1): 1}), VALUES, **PERIOD, **CHANCE)
     )
     assert "no step" in str(stage_flow(moves(usual), VALUES, **PERIOD, **CHANCE))

@@ -56,6 +56,8 @@ def rules(table: pd.DataFrame) -> str:
     ours = float(table.net[table.rule == "net profit"].iloc[0])
     if best <= 0:
         return "No rule of thumb pays with the same money"
+    if ours < 1.005 * best:
+        return "The best rule of thumb brings as much as the list"
     return f"The list brings {words.percent(ours / best - 1, digits=0)} more than the best rule of thumb"
 
 
@@ -90,17 +92,15 @@ def answered(found: Any, *, confidence: float) -> str | None:
 
 
 def spans(split: Any) -> pd.DataFrame | NotComputable:
-    """`causes.Causes.split` with its intervals in words: span, weighted_span, by_value_span."""
+    """`causes.Causes.split` with its weighted intervals in words: weighted_span."""
     if isinstance(split, NotComputable):
         return split
-    told = {
-        f"{name}span": [
-            words.interval(low, high, words.percent)
-            for low, high in zip(split[f"{name}low"], split[f"{name}high"], strict=True)
-        ]
-        for name in ("", "weighted_", "by_value_")
-    }
-    return split.assign(**told)
+    return split.assign(weighted_span=_spans(split.weighted_low, split.weighted_high, words.percent))
+
+
+def brief(value: Any) -> Any:
+    """A tile's value, or the first part of why there is none: the sections below give the whole reason."""
+    return NotComputable(value.reason.partition(":")[0]) if isinstance(value, NotComputable) else value
 
 
 def under(value: Any, detail: str) -> str | None:
@@ -112,20 +112,27 @@ def rates(table: Any) -> pd.DataFrame | NotComputable:
     """A frame of rates with low and high, and their interval in words as span: in points for differences."""
     if isinstance(table, NotComputable):
         return table
-    form = words.points if "measured" in table else words.percent
-    ends = zip(table.low, table.high, strict=True)
-    return table.assign(span=[words.interval(low, high, form) for low, high in ends])
+    return table.assign(span=_spans(table.low, table.high, words.points if "measured" in table else words.percent))
 
 
 def lost(table: pd.DataFrame, form: words.Form) -> pd.DataFrame:
     """`Book.loss_table` with plain names as estimator, what is counted as counted, the revenue's interval as span."""
-    ends = zip(table.low, table.high, strict=True)
     each = zip(table.customers, table.estimator, strict=True)
     return table.assign(
         estimator=[PLAIN.get(name, name) for name in table.estimator],
-        counted=[words.count(number, UNITS.get(name, "customer")) for number, name in each],
-        span=[words.interval(low, high, form).replace(" ", words.SPACE) for low, high in ends],
+        counted=[
+            number if isinstance(number, NotComputable) else words.count(number, UNITS.get(name, "customer"))
+            for number, name in each
+        ],
+        span=_spans(table.low, table.high, form),
     )
+
+
+def _spans(low: pd.Series, high: pd.Series, form: words.Form) -> list[str | NotComputable]:
+    ends = zip(low, high, strict=True)
+    return [
+        a if isinstance(a, NotComputable) else words.interval(a, b, form).replace(" ", words.SPACE) for a, b in ends
+    ]
 
 
 def carried(table: Any) -> pd.DataFrame | NotComputable:

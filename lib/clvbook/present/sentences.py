@@ -36,10 +36,14 @@ class Prose:
         return self.text
 
 
-def say(*sentences: str | NotComputable, banner: bool = False) -> Prose:
-    """The sentences as one paragraph; text from data is escaped."""
+def say(*sentences: str | NotComputable, banner: bool = False, reasons: bool = True) -> Prose:
+    """The sentences as one paragraph; text from data is escaped. Without `reasons` a sentence that is `NotComputable`
+    is left out: for a paragraph beside a table or chart that says why itself.
+    """
     told = dict.fromkeys(
-        f"Not computable: {s.reason}." if isinstance(s, NotComputable) else words.text(s) for s in sentences if s != ""
+        f"Not computable: {s.reason}." if isinstance(s, NotComputable) else words.text(s)
+        for s in sentences
+        if s != "" and (reasons or not isinstance(s, NotComputable))
     )
     return Prose(" ".join(told), banner=banner)
 

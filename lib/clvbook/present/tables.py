@@ -55,7 +55,8 @@ def table(
     `caption` says what is counted, in which unit and period. `bars` names columns of non-negative figures that get a
     bar in the cell, as long as the figure against the largest that shows. `total`: the last row is a sum and set apart.
     Of a longer frame the first `rows` show, and a line says how many more stand in tables/`file`. A cell that is
-    `NotComputable` prints its reason, and so does a whole frame that is; a missing cell raises PublishFailed.
+    `NotComputable` prints its reason (once for neighbours that share it), and so does a whole frame that is; a missing
+    cell raises PublishFailed.
     """
     why = "no rows"
     if isinstance(frame, NotComputable):
@@ -69,10 +70,14 @@ def table(
     lines = []
     for at, record in enumerate(zip(shown, cells, strict=True)):
         is_total = total and at == len(shown) - 1
-        tds = [
-            _cell(value, printed, form, largest=None if is_total else largest.get(name), first=not place)
-            for place, (value, printed, (name, (_, form))) in enumerate(zip(*record, columns.items(), strict=True))
-        ]
+        row = list(zip(*record, columns.items(), strict=True))
+        tds, place = [], 0
+        while place < len(row):
+            value, printed, (name, (_, form)) = row[place]
+            alike = _alike(value, [cell for cell, *_ in row[place + 1 :]]) if place else 1
+            bar = None if is_total else largest.get(name)
+            tds.append(_cell(value, printed, form, largest=bar, first=not place, across=alike))
+            place += alike
         lines.append(f"{'<tr class=total>' if is_total else '<tr>'}{''.join(tds)}</tr>")
     if not lines:
         lines = [f'<tr><td class="why" colspan="{len(columns)}">{_safe(why)}</td></tr>']
@@ -90,12 +95,21 @@ def _records(frame: pd.DataFrame, columns: Mapping[str, Any]) -> list[tuple[Any,
     return list(zip(*(frame[name] for name in columns), strict=True))
 
 
-def _cell(value: Any, printed: str, form: words.Form, *, largest: float | None, first: bool) -> str:
+def _alike(value: Any, following: list[Any]) -> int:
+    """How many cells, from this one on, have the same reason to be empty."""
+    if not isinstance(value, NotComputable):
+        return 1
+    other = (n for n, cell in enumerate(following) if not isinstance(cell, NotComputable) or cell != value)
+    return 1 + next(other, len(following))
+
+
+def _cell(value: Any, printed: str, form: words.Form, *, largest: float | None, first: bool, across: int) -> str:
     if first:
         printed = printed.replace(" ", words.SPACE) if len(printed) <= _SHORT else printed
         return f'<th scope="row"{_side(form)}>{_safe(printed)}</th>'
     if isinstance(value, NotComputable):
-        return f'<td class="why">{_safe(printed)}</td>'
+        wide = f' colspan="{across}"' if across > 1 else ""
+        return f'<td class="why"{wide}>{_safe(printed)}</td>'
     if largest:
         return f'<td class="figure bar" style="--share:{100 * float(value) / largest:.1f}%">{_safe(printed)}</td>'
     return f"<td{_side(form)}>{_safe(printed)}</td>"

@@ -96,7 +96,9 @@ def points(difference: Any, *, digits: int = 1) -> str:
     if isinstance(difference, NotComputable):
         return difference.reason
     shown = _round(_decimal(difference) * 100, digits)
-    return f"{'+' if shown > 0 else ''}{_grouped(shown)}{SPACE}{'point' if abs(shown) == 1 else 'points'}"
+    return (
+        f"{'+' if shown > 0 else ''}{_grouped(shown)}{SPACE}{'point' if abs(shown) == 1 and not digits else 'points'}"
+    )
 
 
 def days(value: Any, *, digits: int = 0) -> str:

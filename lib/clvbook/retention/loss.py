@@ -167,7 +167,7 @@ def stage_flow(
         return NotComputable(f"not enough data: no step between stages ended after {after} and by {until}")
     if len(earlier) < benchmark_steps:
         return NotComputable(
-            f"not enough data: {len(earlier)} steps end by {after}, {benchmark_steps} needed as a benchmark"
+            f"not enough data: {len(earlier)} monthly steps end by {after}, {benchmark_steps} needed as a benchmark"
         )
     worth = values.set_index("stage").value.sort_index()
     old = moves[moves.from_stage.notna()]
