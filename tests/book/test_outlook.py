@@ -63,7 +63,7 @@ def test_the_margin_compares_the_next_one_won_with_the_next_one_kept(book):
 
 def test_the_method_is_checked_once_and_kept(book, monkeypatch):
     first = book.method_check
-    assert set(first.per_arm) == {2_000, 16_000}
+    assert set(first.per_arm) == {2_000, 4_000, 16_000}
     monkeypatch.setattr("clvbook.retention.simulated.method_check", None)
     del book.method_check
     assert book.method_check.equals(first)

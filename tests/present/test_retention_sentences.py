@@ -187,8 +187,13 @@ def test_who_is_left_out_and_held_out(settings):
 
 
 def test_the_check_of_the_method():
-    rows = [(2000, 100.0, 40.0, 0.9), (16000, 100.0, 40.0, 0.98), (16000, 100.0, 50.0, 0.96)]
-    told = plain(said.check(pd.DataFrame(rows, columns=["per_arm", "best", "riskiest", "share"])))
-    assert "2,000 customers a stage and arm to learn from, the recommended list earned 90.0 %" in told
-    assert "with 16,000 it earned 97.0 % (at worst 96.0 %)" in told
-    assert "the riskiest first 45 %" in told
+    names = ["per_arm", "share", "worst", "riskiest"]
+    table = pd.DataFrame([(2000, 0.9, 0.7, 0.45), (16000, 0.98, 0.96, 0.45)], columns=names)
+    told = plain(said.check(table, WHY))
+    assert (
+        "2,000: 90 % (at worst 70 %); 16,000: 98 % (at worst 96 %). Those first who are riskiest earned 45 %." in told
+    )
+    rates = pd.DataFrame({"treated": [9000, 3000], "held_out": [1000, 3000]})
+    assert plain(said.check(table, rates)).endswith("as telling as 1,800 to 3,000 customers an arm.")
+    assumed = rates.astype(object).assign(treated=NotComputable("assumed"))
+    assert said.check(table, assumed) == said.check(table, WHY)

@@ -19,7 +19,7 @@ from clvbook.book.value import _with
 from clvbook.errors import NotComputable
 from clvbook.retention import allocation, alternatives, costs, save_rates, simulated, spending
 
-SHOPS = 5  # simulated, to check the method
+SHOPS = 8  # simulated, to check the method
 SCENARIOS = {"as expected": {}, "half the save rates": {"save_rate": 0.5}, "contacts at twice the cost": {"cost": 2.0}}
 
 
@@ -181,5 +181,5 @@ class OutlookBook(SpendingBook):
         """What the method earns in simulated shops; see `simulated.method_check`."""
         shelf = Cache(self.con, self.settings.shop, {"method_check": "simulated shops"})
         return shelf.table(
-            "method_check", lambda: ibis.memtable(simulated.method_check(self.con, shops=range(5)))
+            "method_check", lambda: ibis.memtable(simulated.method_check(self.con, shops=range(SHOPS)))
         ).to_pandas()

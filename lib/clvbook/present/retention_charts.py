@@ -141,30 +141,32 @@ def frontier(
     currency: str,
     worth_spending: float,
     budget: float | None = None,
+    net: float | None = None,
     alt: str | None = None,
 ) -> Chart:
     """How much is worth spending: net profit against budget, the point where the next unit returns less than one.
 
     `frame`: `points` of `retention.allocation.Frontier`: budget, net (money), last_unit (value that the budget's last
-    unit saves). `worth_spending`: the budget beyond which nothing is worth its cost. `budget`: the one chosen, if any.
+    unit saves). `worth_spending`: the budget beyond which nothing is worth its cost. `budget`: the one chosen, if any;
+    `net`: what it brings (else as drawn).
     """
-    spent, net = frame["budget"].to_numpy(float), frame["net"].to_numpy(float)
+    spent, nets = frame["budget"].to_numpy(float), frame["net"].to_numpy(float)
     if isinstance(worth_spending, NotComputable):
         return frontier(worth_spending, title=title)
     if not worth_spending > 0:
         why = "no budget is worth spending: no offer that costs anything is expected to return its cost"
         return frontier(NotComputable(why), title=title)
     form = words.short_money_in(currency)
-    best = float(np.interp(worth_spending, spent, net))
+    best = float(np.interp(worth_spending, spent, nets))
     marks = [(worth_spending, best, "o", ACCENT, f"worth spending at most {form(worth_spending)}: net {form(best)}")]
     if budget is not None:
-        chosen = float(np.interp(budget, spent, net))
+        chosen = float(np.interp(budget, spent, nets) if net is None else net)
         marks.insert(0, (budget, chosen, "D", SECOND, f"chosen {form(budget)}: net {form(chosen)}"))
     end = 1.15 * max(worth_spending, budget or 0)
 
     def paint(pen: Pen) -> None:
         axes = pen.axes(y=f"net profit, {currency}", x=f"budget, {currency}")
-        axes.plot(spent, net, color=ACCENT)
+        axes.plot(spent, nets, color=ACCENT)
         for at, height, marker, colour, label in marks:
             axes.vlines(at, 0, height, color=colour, linewidth=1, linestyle=(0, (2, 2)))
             axes.plot(at, height, marker, color=colour, markersize=8, label=label, zorder=3)

@@ -25,7 +25,7 @@ def method_check(
     con: ibis.BaseBackend,
     *,
     shops: Iterable[int],
-    per_arm: Iterable[int] = (2_000, 16_000),
+    per_arm: Iterable[int] = (2_000, 4_000, 16_000),
     customers: int = 20_000,
     budget: float = 8_000.0,
 ) -> pd.DataFrame:
