@@ -19,6 +19,8 @@ def test_holdouts_give_the_save_rates(whole, there):
         expected = both.buyers.sum() / both.n.sum() - without
         assert row.measured == pytest.approx(expected, abs=0.51 / row.held_out)  # whole customers
         assert row.low <= row.measured <= row.high
+        assert row.bought - row.bought_held_out == pytest.approx(row.measured)
+        assert row.sure == (row.low >= 0.0005)
     assert rates.save_rate.std() <= rates.measured.std()  # shrunken
 
 

@@ -13,7 +13,8 @@ def test_the_list_is_within_the_budget_and_funds_nobody_at_a_loss(assumed):
     assert 0 < written.cost.sum() <= 20.0
     assert (written.net > 0).all()
     assert written.net.is_monotonic_decreasing
-    assert listed["rank"].tolist() == list(range(1, len(listed) + 1))
+    assert written["rank"].tolist() == list(range(1, len(written) + 1))
+    assert listed["rank"].count() == len(written)
     assert listed.customer_id.is_unique
     people = assumed.candidates.to_pandas().set_index("customer_id").loc[listed.customer_id]
     assert not people.opted_out.fillna(False).any()
@@ -32,7 +33,12 @@ def test_a_tenth_of_the_list_is_held_out_and_gets_nothing(assumed):
     assert assumed.listed.held_out.sum() == len(spared)
     assert (spared.arm == "holdout").all()
     assert (listed.arm[listed.send == "yes"] == "treated").all()
-    assert spared[["offer", "cost", "net"]].isna().all(axis=None)
+    assert spared[["rank", "offer", "cost", "net"]].isna().all(axis=None)
+    worth = (
+        spared.value * spared.save_rate
+        - assumed.retention_list.to_pandas().groupby("stage").cost.first()[spared.stage].to_numpy()
+    )
+    assert assumed.listed.forgone.sum() == pytest.approx(worth.sum(), rel=0.01)  # the list's figures are rounded
     assert set(listed.campaign_id) == {"sim-2026-09-retention"}
     assert set(listed.assigned_at.astype(str)) == {"2026-10-01"}
     # ranked as they would be if they were written to: the list may be cut after any row
@@ -64,6 +70,18 @@ def test_candidates_are_all_customers_once(assumed):
     assert people.value.sum() == pytest.approx(0.4 * assumed.scores.residual_revenue.sum().to_pyarrow().as_py())
     stage = assumed.stage_counts.now.to_numpy()
     assert people.groupby("segment").size().tolist() == stage.tolist()
+
+
+def test_what_a_head_to_spend_needs_an_effect_that_is_there(assumed, whole, there):
+    assert not any(isinstance(cell, NotComputable) for cell in assumed.optimal.spend)  # an assumption is taken as given
+    book = whole()
+    for row in book.optimal.itertuples():
+        if not book.save_rates.set_index("stage").sure[row.stage]:
+            assert "not surely above 0" in str(row.spend)
+
+
+def test_results_are_known_when_the_first_stage_is_over(assumed):
+    assert str(assumed.known_on) == "2026-11-15"  # 1 October and 45 days
 
 
 def test_break_even_is_save_rate_times_value(assumed):

@@ -41,12 +41,22 @@ def test_a_loss_says_what_it_counts_and_is_for():
     assert lost.loss(maybe, 0).endswith("It says how much. Its interval holds 0: it may be nothing.")
 
 
+def test_which_loss_to_quote(settings):
+    table = pd.DataFrame({"estimator": ["accounting", "stage flow"], "revenue": [3e6, 5.0]}, dtype=object)
+    told = plain(lost.to_quote(table, 4e6, settings()))
+    assert (
+        "customers who brought ¥3.00 million in their last year stopped buying; the shop sold for ¥4.00 million" in told
+    )
+    missing = table.assign(revenue=[WHY, 5.0])
+    assert lost.to_quote(missing, 4e6, settings()).startswith("The four count partly")
+
+
 def test_the_most_that_keeping_may_cost(settings):
     found = Found(profit=100.0, profit_interval=(-20.0, 250.0))
     told = plain(lost.ceiling(found, pd.DataFrame({"amount": [50.0, 10.0]}), settings()))
-    assert "may cost ¥100 (95 % interval −¥20 to ¥250) a year at most" in told
-    assert told.endswith("; ¥60 was booked (below).")
-    assert lost.ceiling(found, WHY, settings()).endswith("the best cohort.")
+    assert told.startswith("The profit in it, ¥100 (95 % interval −¥20 to ¥250), is what a programme would be worth")
+    assert told.endswith("For comparison: ¥60 was booked, service included (below).")
+    assert lost.ceiling(found, WHY, settings()).endswith("not by this sum.")
     assert lost.ceiling(WHY, WHY, settings()) == lost.ceiling(Found(profit=WHY), WHY, settings()) == ""
 
 
@@ -73,20 +83,29 @@ def test_proxies_are_called_proxies():
     assert lost.proxies(nobody).endswith("No customer at all carries these marks: money back.")
 
 
-def test_costs_and_margins(settings):
+def test_costs(settings):
     table = pd.DataFrame({"amount": [50.0, 150.0]})
-    assert "That is ¥2.00 for each" in plain(lost.spent(table, 2.0, settings()))
-    assert "not computable: no save rate" in lost.spent(table, WHY, settings())
-    assert lost.spent(WHY, WHY, settings()) == WHY
+    yearly = Found(by_period=pd.DataFrame({"retained": [7, 100]}))
+    assert "That is ¥2.00 for each of the 100 customers" in plain(lost.spent(table, 2.0, yearly, settings()))
+    assert "not computable: no save rate" in lost.spent(table, WHY, WHY, settings())
+    assert lost.spent(WHY, WHY, WHY, settings()) == WHY
     messages = pd.DataFrame({"sent": [100, 50], "cost": [5.0, WHY]}, dtype=object)
     told = plain(lost.counted(messages, Found(discount=70.0, orders=7), settings()))
     assert (
         "150 messages sent cost ¥5.00 (1 campaign without a price not counted), and coupons took ¥70.00 off 7" in told
     )
     assert lost.counted(WHY, WHY, settings()) == ""
-    new = {"cost": 40.0, "value": 100.0, "net": 60.0, "per_unit": 2.5}
-    kept = {"cost": 20.0, "value": 90.0, "net": 70.0, "per_unit": 4.5}
-    assert "At the margin keeping returns more" in plain(lost.margins(pd.DataFrame([new, kept]), settings()))
-    assert "At the margin winning new ones" in plain(lost.margins(pd.DataFrame([kept, new]), settings()))
+
+
+def test_margins(settings):
+    new = {"cost": 40.0, "value": 100.0, "net": 60.0, "per_unit": 2.5, "low": WHY, "high": WHY}
+    kept = {"cost": 20.0, "value": 90.0, "net": 70.0, "per_unit": 4.5, "low": 3.0, "high": 5.0}
+    told = plain(lost.margins(pd.DataFrame([new, kept]), settings()))
+    assert told.startswith("Where the list ends, one more customer kept costs ¥20.00 and is worth ¥90.00 of profit.")
+    assert "At the margin keeping returns more for each ¥1" in told
+    less = pd.DataFrame([new, {**kept, "per_unit": 1.5, "low": 1.0, "high": 2.0}])
+    assert "At the margin winning new ones" in lost.margins(less, settings())
+    unsure = pd.DataFrame([new, {**kept, "low": 2.0}])
+    assert "is open: 2.5 lies within what keeping may return" in lost.margins(unsure, settings())
     unknown = pd.DataFrame([{**new, "net": WHY}, kept], dtype=object)
     assert "is not computable: no save rate is known" in lost.margins(unknown, settings())

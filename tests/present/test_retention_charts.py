@@ -203,14 +203,14 @@ def test_reasons_print_their_shares():
 
 
 def test_frontier_without_a_budget_and_with_too_large_a_one():
-    assert "chosen" not in make("frontier", budget=None).alt
-    assert all("chosen" not in text for text in drawings(make("frontier", budget=None)))
+    assert "budget ¥" not in make("frontier", budget=None).alt
+    assert all("budget ¥" not in text for text in drawings(make("frontier", budget=None)))
     exact = make("frontier", budget=50_000.0, net=70_123.0)
-    assert all("chosen ¥50,000: net ¥70,123" in text for text in drawings(exact))
+    assert all("budget ¥50,000: net ¥70,123" in text for text in drawings(exact))
     chart = make("frontier", budget=50_000.0)
     assert said(chart).endswith("budget of ¥50,000 brings ¥70,000; ¥10,000 of it stay unspent.")
     for text in drawings(chart):
-        assert "chosen ¥50,000: net ¥70,000" in text
+        assert "budget ¥50,000: net ¥70,000" in text
         assert "worth spending at most ¥40,000" in text
         assert "the next unit returns less than one" in text
     assert said(make("frontier", budget=0.0)).endswith("budget of ¥0.00 brings ¥0.00.")

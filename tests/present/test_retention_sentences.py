@@ -1,5 +1,6 @@
 """retention_sentences.py: each sentence says what the figures say, branch by branch."""
 
+from datetime import date
 from types import SimpleNamespace as Found
 
 import pandas as pd
@@ -24,7 +25,7 @@ def plan(**values):
     frontier = Found(points=points, worth_spending=1000.0, net=1200.0)
     left_out = pd.DataFrame({"reason": ["not worth the cost"], "customers": [7]})
     known = {"customers": 20, "saved": 4.0, "spent": 500.0, "net": 900.0, "unspent": 0.0, "budget": 500.0}
-    known |= {"frontier": frontier, "left_out": left_out}
+    known |= {"last_unit": 3.0, "frontier": frontier, "left_out": left_out}
     return Found(**{**known, **values})
 
 
@@ -35,7 +36,9 @@ def outlook(low=300.0, p=0.98):
 def stages(*low):
     """The list by stage, with the low ends of the measured save rates."""
     n = len(low)
-    frame = {"stage": ["silent", "sleeping", "lost"][:n], "held_out": [3] * n, "net": [100.0] * n, "low": low}
+    frame = {"stage": ["silent", "sleeping", "lost"][:n], "held_out": [3] * n, "net": [100.0] * n, "cost": [40.0] * n}
+    frame |= {"low": low, "sure": [end > 0.001 for end in low], "forgone": [5.0] * n, "incentive_saved": [2.0] * n}
+    frame |= {"incentive_stayers": [10.0] * n, "contact": [28.0] * n, "save_rate": [0.02] * n, "value": [5000.0] * n}
     return pd.DataFrame(frame, dtype=object)
 
 
@@ -46,7 +49,7 @@ def plain(text):
 def test_the_page_begins_with_the_decision_and_its_interval(settings):
     told = plain(said.decision(plan(), outlook(), stages(0.01), settings()))
     assert told.startswith(
-        "Spend ¥500 on writing to 20 customers: expected net profit ¥900 (95 % interval ¥300–1,500). "
+        "Spend ¥500 on writing to 20 customers: expected net profit ¥900 (95 % interval ¥300–1,500) over the next 365"
     )
     assert "About 4 customers stay because of it, at ¥125 each" in told
     assert "The chance that it pays is 98 % if the save rates measured so far last" in told
@@ -60,7 +63,7 @@ def test_the_page_begins_with_the_decision_and_its_interval(settings):
 
 def test_the_decision_says_which_effects_are_sure(settings):
     told = said.decision(plan(), outlook(), stages(-0.01, 0.02, 0.00002), settings())
-    assert "Surely above 0 is the effect on the sleeping alone, who bring ¥100 of it." in told
+    assert "Surely above 0 is the effect on the sleeping alone: ¥40 of the money, ¥100 of the profit." in told
     assert "Of no single stage" in said.decision(plan(), outlook(), stages(-0.01, 0.0), settings())
     assumed = plain(said.decision(plan(), outlook(), stages(-0.01), settings(retention_save_rate=0.02)))
     assert "if the save rates assumed hold" in assumed
@@ -74,7 +77,7 @@ def test_it_says_not_to_spend_and_why(settings):
     ended = pd.DataFrame({"reason": ["the budget ended"], "customers": [7]})
     small = said.decision(plan(customers=0, left_out=ended), WHY, WHY, settings(retention_budget=1.0))
     assert small == "The budget of ¥1 does not pay for a single contact."
-    assert said.budget(plan(customers=0), WHY, settings()) == ""
+    assert said.budget(plan(customers=0), WHY, WHY, settings()) == ""
     unlikely = plain(said.decision(plan(), outlook(low=-900.0, p=0.3), stages(0.01), settings()))
     assert unlikely.startswith("Do not spend: writing to the best 20 customers for ¥500")
     assert "30 % only" in unlikely
@@ -85,28 +88,37 @@ def test_without_a_save_rate_there_is_no_decision_and_no_figure(settings):
     assert told == "There is no decision yet: no save rate is known."
     for sentence in (said.break_even, said.optimal, said.rules, said.scenarios):
         assert sentence(WHY, settings()) == WHY
-    assert said.budget(WHY, WHY, settings()) == said.save_rates(WHY, WHY, settings()) == WHY
+    assert said.budget(WHY, WHY, WHY, settings()) == said.save_rates(WHY, WHY, settings()) == WHY
     assert said.what_if(WHY, WHY, {}, settings()) == WHY
     assert said.bring([]) == ""
     assert "it adds profit" in said.bring(["margin_rate", "costs"])
 
 
 def test_the_budget(settings):
-    assert "No budget is set" in said.budget(plan(), WHY, settings())
-    full = plain(said.budget(plan(), WHY, settings(retention_budget=500.0)))
+    assert "No budget is set" in said.budget(plan(), WHY, WHY, settings())
+    full = plain(said.budget(plan(), WHY, WHY, settings(retention_budget=500.0)))
     assert full.startswith("¥500 is what the parameters set (retention_budget). It is spent in full")
-    assert "its last ¥1 still returns about ¥3.00. ¥500 more, ¥1,000 in all, would add ¥300 of net profit" in full
-    rest = plain(said.budget(plan(spent=1000.0, unspent=800.0), WHY, settings(retention_budget=1800.0)))
+    assert "its last ¥1 still returns ¥3.00. ¥500 more, ¥1,000 in all, would add ¥300 of net profit" in full
+    rest = plain(said.budget(plan(spent=1000.0, unspent=800.0), WHY, WHY, settings(retention_budget=1800.0)))
     assert "Of the budget of ¥1,800 (retention_budget) ¥800 stays unspent" in rest
-    half = pd.DataFrame({"scenario": ["half the save rates"], "worth_spending": [420.0]})
-    assert said.budget(plan(), half, settings()).endswith("save rates hold, no more than ¥420 is worth spending.")
+    half = pd.DataFrame({"save_rate": [1.0, 0.5], "worth_spending": [1000.0, 420.0]})
+    assert said.budget(plan(), half, WHY, settings()).endswith("half as strong, no more than ¥420 is worth spending.")
     none = half.assign(worth_spending=0.0)
-    assert said.budget(plan(), none, settings()).endswith("save rates hold, nothing is worth spending.")
+    assert said.budget(plan(), none, WHY, settings()).endswith("half as strong, nothing is worth spending.")
+
+
+def test_the_budget_names_a_better_use_of_its_last_unit(settings):
+    better, worse = (pd.DataFrame({"per_unit": [returns, 3.0]}) for returns in (3.2, 2.9))
+    told = plain(said.budget(plan(), WHY, better, settings()))
+    assert told.endswith("Winning new customers may return more for that last ¥1, ¥3.20: see the end of the page.")
+    for other in (worse, pd.DataFrame({"per_unit": [WHY, 3.0]})):
+        assert "Winning" not in said.budget(plan(), WHY, other, settings())
 
 
 def test_an_assumed_save_rate_is_called_one(settings):
-    names = ["stage", "save_rate", "measured", "low", "high"]
-    rates = pd.DataFrame([("silent", 0.02, 0.03, 0.01, 0.05), ("lost", 0.01, 0.0, -0.01, 0.01)], columns=names)
+    names = ["stage", "save_rate", "measured", "low", "high", "sure"]
+    known = [("silent", 0.02, 0.03, 0.01, 0.05, True), ("lost", 0.01, 0.0, -0.01, 0.01, False)]
+    rates = pd.DataFrame(known, columns=names)
     offers = pd.DataFrame({"cost": 0.05, "incentive": 1.0, "kept_treated": [0.1, 0.2]})
     measured = plain(said.save_rates(rates, offers, settings()))
     assert "highest among the silent: +3.0 points measured" in measured
@@ -138,7 +150,7 @@ def test_spending_a_head(settings):
     told = plain(said.optimal(more, settings()))
     assert told.startswith("This is a guess to be tested")
     assert "keeps more than 10 % of customers (retention_ceiling, a judgement)" in told
-    assert "more a head would pay for the silent and sleeping: ¥2.00–3.00." in told
+    assert "Then ¥2.00 a head on the silent and ¥3.00 a head on the sleeping would pay best." in told
     right = pd.DataFrame([("silent", 2.0, 2.0)], columns=names)
     assert "about right" in said.optimal(right, settings())
     assert isinstance(said.optimal(more.iloc[2:], settings()), NotComputable)
@@ -146,15 +158,18 @@ def test_spending_a_head(settings):
 
 def test_how_sure(settings):
     table = pd.DataFrame([{"assumption": "save_rate", "at_low": -100.0, "at_high": 900.0}])
-    listed = pd.DataFrame({"incentive_stayers": [50.0], "cost": [200.0]})
-    told = plain(said.sure(table, listed, outlook(), settings()))
-    assert "the net profit goes from −¥100 to ¥900" in told
-    assert (
-        "Even at its low end, ¥300, it pays. ¥50 of the ¥200 goes to customers who would have stayed anyway (25 %)"
-        in told
-    )
-    free = said.sure(table, listed.assign(incentive_stayers=0.0), outlook(low=-1.0), settings())
-    assert free.endswith("the cheapest way to know.")
+    told = plain(said.sure(table, stages(0.01), outlook(), settings()))
+    assert "the net profit goes from −¥100 to ¥900. The list breaks even at 40 % of the save rates" in told
+    assert "Even at the low end of the interval at the top, ¥300, it pays." in told
+    assert "Of the ¥40 the messages are ¥28; coupons of whoever buys are expected to cost ¥12, ¥10 of it" in told
+    free = stages(0.01).assign(incentive_saved=0.0, incentive_stayers=0.0)
+    assert said.sure(table, free, outlook(low=-1.0), settings()).endswith("the cheapest test.")
+
+
+def test_what_who_is_kept_is_worth_and_what_stages_are(settings):
+    told = plain(said.value(settings(horizon_days=180)))
+    assert "in the next 180 days, as if the others had gone for good" in told
+    assert said.stages(settings()).endswith("active up to 45, silent up to 90, sleeping up to 180, lost beyond.")
 
 
 def test_rules_scenarios_and_what_if(settings):
@@ -174,25 +189,27 @@ def test_rules_scenarios_and_what_if(settings):
 
 
 def test_who_is_left_out_and_held_out(settings):
-    assert plain(said.left_out(plan().left_out)) == "Not on the list: 7 (not worth the cost)."
-    assert said.left_out(plan().left_out.iloc[:0]) == "Every customer is on the list."
-    told = plain(said.hold_out(stages(0.01, 0.02), 4, settings()))
+    reasons = pd.DataFrame({"reason": ["not worth the cost", "contacted enough"], "customers": [7, 2]})
+    told = plain(said.left_out(reasons, settings()))
+    assert told.startswith("Not on the list: 7 (a contact costs more than it is expected to bring) and 2 (3 messages")
+    assert said.left_out(reasons.iloc[:0], settings()) == "Every customer is on the list."
+    day = date(2026, 12, 16)
+    told = plain(said.hold_out(stages(0.01, 0.02), 4, day, settings()))
     assert told.startswith("The list names 6 more, drawn at random, who get nothing (send: no)")
-    assert told.endswith(
-        "4 customers to write to are on the lifecycle page's lists, too (column act_list): write to them once."
-    )
-    none = said.hold_out(stages(0.01).assign(held_out=0), 0, settings())
-    assert none == "Nobody on the list is held out (holdout_share): next month cannot tell what it changed."
-    assert said.hold_out(WHY, WHY, settings()) == WHY
+    assert "until 16 December 2026" in told
+    assert "forgoes an expected ¥10." in told
+    assert "4 customers to write to are on the lifecycle page's lists, too (column act_list): write to them" in told
+    none = said.hold_out(stages(0.01).assign(held_out=0), 0, day, settings())
+    assert none == "Nobody on the list is held out (holdout_share): nobody will know what it changed."
+    assert said.hold_out(WHY, WHY, day, settings()) == WHY
 
 
 def test_the_check_of_the_method():
-    names = ["per_arm", "share", "worst", "riskiest"]
-    table = pd.DataFrame([(2000, 0.9, 0.7, 0.45), (16000, 0.98, 0.96, 0.45)], columns=names)
+    names = ["per_arm", "share", "worst", "valuable", "riskiest"]
+    table = pd.DataFrame([(2000, 0.9, 0.7, 0.5, 0.45), (16000, 0.98, 0.96, 0.5, 0.45)], columns=names)
     told = plain(said.check(table, WHY))
-    assert (
-        "2,000: 90 % (at worst 70 %); 16,000: 98 % (at worst 96 %). Those first who are riskiest earned 45 %." in told
-    )
+    assert "2,000: 90 % (at worst 70 %); 16,000: 98 % (at worst 96 %). Those first who are worth most" in told
+    assert "worth most earned 50 %, the riskiest first 45 %." in told
     rates = pd.DataFrame({"treated": [9000, 3000], "held_out": [1000, 3000]})
     assert plain(said.check(table, rates)).endswith("as telling as 1,800 to 3,000 customers an arm.")
     assumed = rates.astype(object).assign(treated=NotComputable("assumed"))

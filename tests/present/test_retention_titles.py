@@ -73,17 +73,16 @@ def test_marks_that_nobody_carries_are_left_out():
 
 
 def test_the_check_by_size():
-    rows = [(2000, 100.0, 40.0, 0.9), (16000, 100.0, 40.0, 0.98), (16000, 200.0, 100.0, 0.96)]
-    table = titles.checked(pd.DataFrame(rows, columns=["per_arm", "best", "riskiest", "share"]))
+    rows = [(2000, 100.0, 50.0, 40.0, 0.9), (16000, 100.0, 50.0, 40.0, 0.98), (16000, 200.0, 100.0, 100.0, 0.96)]
+    table = titles.checked(pd.DataFrame(rows, columns=["per_arm", "best", "valuable", "riskiest", "share"]))
     assert table.per_arm.tolist() == [2000, 16000]
     assert table.shops.tolist() == [1, 2]
-    assert table.iloc[1][["share", "worst", "riskiest"]].tolist() == pytest.approx([0.97, 0.96, 0.45])
+    assert table.iloc[1][["share", "worst", "valuable", "riskiest"]].tolist() == pytest.approx([0.97, 0.96, 0.5, 0.45])
 
 
 def test_lines_under_tiles():
-    assert titles.spared(pd.DataFrame({"held_out": [3, 4]})) == "and 7 more to hold out"
-    assert titles.spared(WHY) is None
-    row = pd.Series({"weighted_low": 0.4, "weighted_high": 0.6})
-    found = Found(manageable=row, response=pd.Series({"rate": 0.3}))
-    assert plain(titles.answered(found, confidence=0.95)) == "95 % interval 40–60 %; 30 % of those asked answered"
-    assert titles.answered(WHY, confidence=0.95) is titles.answered(Found(manageable=WHY), confidence=0.95) is None
+    listed = pd.DataFrame({"held_out": [3, 4], "incentive_saved": 1.0, "incentive_stayers": 2.0, "contact": [5.0, 7.0]})
+    assert titles.spared(listed) == "and 7 more to hold out"
+    assert titles.by_purpose(listed, money) == "¥12 messages, about ¥6 coupons"
+    assert titles.by_purpose(listed.assign(incentive_saved=0.0, incentive_stayers=0.0), money) == "¥12 messages"
+    assert titles.spared(WHY) is titles.by_purpose(WHY, money) is None

@@ -21,6 +21,7 @@ from clvbook.lifecycle.stages import STAGES
 from clvbook.retention import save_rates
 
 OFFER = "message"
+SURELY = 0.0005  # a save rate whose interval begins lower prints as one that begins at 0
 NOT_SURE = (0.5, 1.5)  # how far off an assumption may be, as a factor
 NO_RATE = NotComputable("no save rate is known: bring sends with a holdout, or set retention_save_rate")
 NO_COST = NotComputable("no cost of a message is known: set contact_cost, or bring campaigns with cost_per_unit")
@@ -37,8 +38,9 @@ class OffersBook(RetentionBook):
     @cached_property
     def save_rates(self) -> pd.DataFrame | NotComputable:
         """Share of customers kept because of a message, by stage: segment, stage, offer, treated, kept_treated,
-        held_out, kept_held_out, save_rate (shrunken: what is planned with), measured, low, high. Where it is assumed:
-        the same for all stages, the counts NotComputable.
+        held_out, kept_held_out, bought (share of the treated), bought_held_out, save_rate (shrunken: what is planned
+        with), measured, low, high, sure (whether it is surely above 0). Where it is assumed: the same for all stages,
+        the counts NotComputable.
         """
         if self.assumed:
             return self._assumed_rates
@@ -47,17 +49,19 @@ class OffersBook(RetentionBook):
     @property
     def _assumed_rates(self) -> pd.DataFrame:
         given, few = self.settings.retention_save_rate, NotComputable("assumed (retention_save_rate)")
-        names = ["treated", "kept_treated", "held_out", "kept_held_out", "measured"]
+        names = ["treated", "kept_treated", "held_out", "kept_held_out", "bought", "bought_held_out", "measured"]
         rows = [
             {"segment": n, "offer": OFFER, **dict.fromkeys(names, few), "save_rate": given}
-            | {"low": given * NOT_SURE[0], "high": given * NOT_SURE[1]}
+            | {"low": given * NOT_SURE[0], "high": given * NOT_SURE[1], "sure": False}
             for n in range(len(STAGES))
         ]
         return in_words(pd.DataFrame(rows))
 
     def _shrunken(self, counts: pd.DataFrame) -> pd.DataFrame:
         found = save_rates.save_rates(counts[counts.held_out > 0], **self._level)
-        return in_words(found.rename(columns={"save_rate": "measured", "shrunken": "save_rate"}))
+        found = found.rename(columns={"save_rate": "measured", "shrunken": "save_rate"})
+        bought = {"bought": found.kept_treated / found.treated, "bought_held_out": found.kept_held_out / found.held_out}
+        return in_words(found.assign(**bought, sure=found.low >= SURELY))
 
     @cached_property
     def _kept_sums(self) -> pd.DataFrame | NotComputable:

@@ -20,7 +20,8 @@ from clvbook.errors import NotComputable
 from clvbook.retention import allocation, alternatives, costs, save_rates, simulated, spending
 
 SHOPS = 8  # simulated, to check the method
-SCENARIOS = {"as expected": {}, "half the save rates": {"save_rate": 0.5}, "contacts at twice the cost": {"cost": 2.0}}
+HALF = "half the save rates, or half the values"
+SCENARIOS = {"as expected": {}, HALF: {"save_rate": 0.5}, "contacts at twice the cost": {"cost": 2.0}}
 
 
 class OutlookBook(SpendingBook):
@@ -54,8 +55,11 @@ class OutlookBook(SpendingBook):
     @cached_property
     def outlook(self) -> spending.Outlook | NotComputable:
         """How sure the net profit of the list is; see `spending.list_outlook`."""
-        how = {"value": self.value_range, "together": self.assumed, "seed": self.settings.seed, **self._level}
-        return _with(self._spread, lambda groups: spending.list_outlook(groups, **how))
+        return _with(self._spread, lambda groups: self._drawn_outlook(groups, value=self.value_range))
+
+    def _drawn_outlook(self, groups: pd.DataFrame, *, value: save_rates.Range) -> spending.Outlook:
+        how = {"together": self.assumed, "seed": self.settings.seed, **self._level}
+        return spending.list_outlook(groups, value=value, **how)
 
     @cached_property
     def _spread(self) -> pd.DataFrame | NotComputable:
@@ -79,11 +83,8 @@ class OutlookBook(SpendingBook):
             saved, spent = float((groups.save_rate * groups.value).sum()), float(groups.cost.sum())
             if saved <= 0:
                 return NotComputable("nothing is saved")
-            ends = []
-            for side in ("low", "high"):
-                away = (groups[side] - groups.save_rate) * groups.value
-                far = abs(away.sum()) if self.assumed else float(np.sqrt((away**2).sum()))
-                ends.append(1 + (far if side == "high" else -far) / saved)
+            alone = self._drawn_outlook(groups, value=save_rates.Range(1.0, 1.0, 1.0, self.settings.confidence))
+            ends = min(1.0, (alone.low + spent) / saved), max(1.0, (alone.high + spent) / saved)
             known = {
                 "save_rate": save_rates.Range(1.0, *ends),
                 "value": self.value_range,
@@ -160,21 +161,28 @@ class OutlookBook(SpendingBook):
 
     @cached_property
     def margins(self) -> pd.DataFrame | NotComputable:
-        """The next new customer beside the next kept one; see `costs.at_the_margin`."""
+        """The next new customer beside the next kept one; see `costs.at_the_margin`. With low and high: what a unit of
+        money returns over the interval of the list's save rates.
+        """
 
-        def compare(listed: pd.DataFrame) -> pd.DataFrame:
+        def compare(table: pd.DataFrame) -> pd.DataFrame:
             # the contact that returns least for its cost is the one that the next unit of money buys another of
             returned = self.allocation.contacts.mutate(returned=_.value * _.save_rate / _.cost)
             last, s = returned.order_by("returned", "rank").limit(1).to_pandas().iloc[0], self.settings
             new = self.new_customer.revenue + self.base.first_amount
-            return costs.at_the_margin(
+            found = costs.at_the_margin(
                 acquisition=self.acquisition.marginal,
                 new_value=new if isinstance(new, NotComputable) else s.margin_rate * float(new),
                 retention=float(last.cost / last.save_rate),
                 kept_value=float(last.value),
             )
+            rates = table.set_index("assumption").loc["save_rate"]
+            unknown = NotComputable("no interval: acquisition costs are booked, not drawn")
+            return found.assign(
+                low=[unknown, found.per_unit[1] * rates.low], high=[unknown, found.per_unit[1] * rates.high]
+            )
 
-        return _with(self.listed, compare)
+        return _with(self.tornado, compare)
 
     @cached_property
     def method_check(self) -> pd.DataFrame:

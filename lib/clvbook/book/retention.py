@@ -171,7 +171,18 @@ class RetentionBook(PlansBook):
         booked = self.shop_table("costs")
         first = (pd.Timestamp(self._year_ago) + pd.Timedelta(days=1)).strftime("%Y-%m")
         table = None if isinstance(booked, NotComputable) else booked
-        return costs.cost_table(table, first=first, last=self.month)
+        place = {name: n for n, name in enumerate(STAGES)}
+        return _with(
+            costs.cost_table(table, first=first, last=self.month),
+            lambda found: found.sort_values(
+                ["kind", "stage"], key=lambda column: column.map(place).fillna(-1) if column.name == "stage" else column
+            ),
+        )
+
+    @property
+    def sales_of_the_year(self) -> float:
+        """Net revenue of the year to the month's end, whoever bought."""
+        return float(self.monthly.net[self.monthly.month > f"{self._year_ago:%Y-%m}"].sum())
 
     @cached_property
     def message_costs(self) -> pd.DataFrame | NotComputable:

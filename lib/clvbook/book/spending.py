@@ -8,7 +8,7 @@ and gets nothing: next month it shows what the list changed.
 
 from __future__ import annotations  # the book's attributes are called as the modules that make them
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 
 import ibis
@@ -114,8 +114,9 @@ class SpendingBook(OffersBook):
     def retention_list(self) -> ibis.Table | NotComputable:
         """The list to act on, the best contact first, which is at once the campaign's assignment file.
 
-        rank, send (yes, or no for the held out), customer_id, stage, offer, value, save_rate, cost, net (offer, cost
-        and net are null for the held out), act_list, campaign_id, arm, assigned_at. It may be cut after any row.
+        rank, send (yes, or no for the held out), customer_id, stage, offer, value, save_rate, cost, net (rank, offer,
+        cost and net are null for the held out), act_list, campaign_id, arm, assigned_at. The held out stand where they
+        would if they were written to, so the list may be cut after any row.
         """
         return _with(self.allocation, self._both_arms)
 
@@ -124,11 +125,11 @@ class SpendingBook(OffersBook):
         both = ibis.union(
             treated.mutate(arm=ibis.literal("treated")), spared.mutate(arm=ibis.literal("holdout"))
         ).left_join(self.candidates.select("customer_id", "act_list"), "customer_id")
-        written = _.arm == "treated"
+        written, order = _.arm == "treated", [_.planned.desc(), _.customer_id]
         return (
-            _in_stages(both)
+            _in_stages(both.mutate(planned=_.net))
             .select(
-                rank=ibis.row_number().over(order_by=[_.net.desc(), _.customer_id]) + 1,
+                rank=ibis.ifelse(written, ibis.row_number().over(group_by="arm", order_by=order) + 1, None),
                 send=ibis.ifelse(written, "yes", "no"),
                 customer_id=_.customer_id,
                 stage=_.stage,
@@ -137,12 +138,14 @@ class SpendingBook(OffersBook):
                 save_rate=_.save_rate.round(5),
                 cost=ibis.ifelse(written, _.cost.round(4), None),
                 net=ibis.ifelse(written, _.net.round(2), None),
+                planned=_.planned,
                 act_list=_.act_list,
                 campaign_id=ibis.literal(self._campaign),
                 arm=_.arm,
                 assigned_at=ibis.literal(datetime.combine(self.as_of + timedelta(days=1), time())),
             )
-            .order_by("rank")
+            .order_by(order)
+            .drop("planned")
         )
 
     def first_of(self, found: allocation.Allocation | NotComputable) -> pd.DataFrame | NotComputable:
@@ -162,7 +165,8 @@ class SpendingBook(OffersBook):
     @cached_property
     def listed(self) -> pd.DataFrame | NotComputable:
         """The list by stage: segment, stage, customers (to write to), held_out, value (sum), saved, cost, net,
-        save_rate, measured, low, high, and what becomes of the cost: incentive_saved, incentive_stayers, contact.
+        save_rate, measured, low, high, sure, forgone (net that the held out would have brought), and what becomes of
+        the cost: incentive_saved, incentive_stayers, contact.
         """
 
         def sums(found: allocation.Allocation) -> pd.DataFrame | NotComputable:
@@ -170,14 +174,17 @@ class SpendingBook(OffersBook):
                 return NotComputable("nobody is worth the cost of a contact")
             exact = {name: _[name].cast("decimal(38,9)").sum().cast("float64") for name in ("value", "cost", "net")}
             table = found.contacts.group_by("segment").aggregate(customers=_.count(), **exact).to_pandas()
-            rates = self.save_rates[["segment", "stage", "save_rate", "measured", "low", "high"]]
+            rates = self.save_rates[["segment", "stage", "save_rate", "measured", "low", "high", "sure"]]
             table = (
                 table.sort_values("segment")
                 .merge(rates, on="segment")
                 .merge(self.offers[["segment", "kept_untreated"]], on="segment")
             )
-            spared = found.held_out.group_by("segment").aggregate(held_out=_.count()).to_pandas()
-            table = table.merge(spared, on="segment", how="left").fillna({"held_out": 0}).astype({"held_out": int})
+            spared = found.held_out.group_by("segment").aggregate(
+                held_out=_.count(), forgone=_.net.cast("decimal(38,9)").sum().cast("float64")
+            )
+            table = table.merge(spared.to_pandas(), on="segment", how="left").fillna({"held_out": 0, "forgone": 0.0})
+            table = table.astype({"held_out": int})
             kept = table.customers * table.save_rate
             return table.assign(
                 saved=kept,
@@ -187,6 +194,11 @@ class SpendingBook(OffersBook):
             )
 
         return _with(self.allocation, sums)
+
+    @property
+    def known_on(self) -> date:
+        """The first day on which all who were written to right after the month had the days of the first stage."""
+        return self.as_of + timedelta(days=1 + self.bounds[0])
 
     @property
     def also_on_act_lists(self) -> int | NotComputable:
@@ -235,17 +247,19 @@ class SpendingBook(OffersBook):
 
     @cached_property
     def optimal(self) -> pd.DataFrame | NotComputable:
-        """What to spend a head by stage, if the response curve holds: stage, value, today, kept_today, spend, kept,
-        net (a head).
+        """What to spend a head by stage, if the response curve holds: stage, value, today, kept_today, spend,
+        retention, net (a head). Only where a measured effect is surely above 0, or all are assumed.
         """
 
         def rows(table: pd.DataFrame) -> pd.DataFrame:
-            made = []
+            made, rates = [], self.save_rates
+            sure = set(rates.stage[rates.sure | self.assumed])
+            unsure = NotComputable("its effect is not surely above 0: there is no point to draw a curve through")
             for stage, part in table.groupby("stage", sort=False):
                 value = float(np.average(part.value, weights=part.customers))
                 today, kept = float(part.cost_a_head.iloc[0]), float(part.save_rate.iloc[0])
                 row = {"stage": stage, "value": value, "today": today, "kept_today": kept}
-                best = self._optimum(today, kept, value)
+                best = self._optimum(today, kept, value) if stage in sure else unsure
                 made.append(row | {name: getattr(best, name) for name in ("spend", "retention", "net")})
             return pd.DataFrame(made, dtype=object)
 

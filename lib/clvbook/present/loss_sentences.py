@@ -3,6 +3,7 @@
 in: rates, losses, causes and costs as the book gives them; out: text
 """
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ PLAIN = {
     "P(alive)-weighted": "sales no longer to come",
     "avoidable": "short of the best cohort",
 }
-UNITS = {"stage flow": "move", "avoidable": "purchase"}  # what an estimate counts, where it is not customers
+UNITS = {"stage flow": "move", "avoidable": "purchase", "P(alive)-weighted": "expected customer"}  # else customers
 
 
 @about
@@ -51,10 +52,18 @@ def loss(table: pd.DataFrame, row: int) -> str:
     )
 
 
-LOSSES = (
-    "They count partly the same customers and are never added. What was lost is not what can be saved: that is save "
-    "rate times value, above."
-)
+def to_quote(table: pd.DataFrame, sales: float, settings: Any) -> str:
+    """Which estimate tells the owner how much was lost? `sales`: net revenue of the year."""
+    found = table.set_index("estimator").loc["accounting"]
+    never = "The four count partly the same customers and are never added."
+    if isinstance(found.revenue, NotComputable) or not sales > 0:
+        return never
+    money = words.short_money_in(settings.currency)
+    return (
+        f"To say how much business went, quote the first: customers who brought {money(found.revenue)} in their last "
+        f"year stopped buying; the shop sold for {money(sales)} in the same twelve months. {never} What was lost is "
+        "not what can be saved: that is save rate times value, above."
+    )
 
 
 def ceiling(found: Any, costs: Any, settings: Any) -> str:
@@ -63,13 +72,14 @@ def ceiling(found: Any, costs: Any, settings: Any) -> str:
         return ""  # the table and `loss` say why
     money = words.money_in(settings.currency, digits=0)
     told = (
-        "So all that is done to keep customers may cost "
-        f"{words.with_interval(found.profit, *found.profit_interval, money, confidence=settings.confidence)} a year at "
-        "most, the profit in what fell short of the best cohort"
+        "The profit in it, "
+        f"{words.with_interval(found.profit, *found.profit_interval, money, confidence=settings.confidence)}, is what "
+        "a programme would be worth in a year that brought every cohort up to the best one; the list above is decided "
+        "contact by contact, not by this sum"
     )
     if isinstance(costs, NotComputable):
         return f"{told}."
-    return f"{told}; {money(costs.amount.sum())} was booked (below)."
+    return f"{told}. For comparison: {money(costs.amount.sum())} was booked, service included (below)."
 
 
 @tells
@@ -106,7 +116,7 @@ def proxies(table: pd.DataFrame) -> str:
     return f"{told} Surely more common among the lost than among kept customers with as many orders: {'; '.join(more)}."
 
 
-def spent(table: Any, average: Any, settings: Any) -> str | NotComputable:
+def spent(table: Any, average: Any, yearly: Any, settings: Any) -> str | NotComputable:
     """What was spent on keeping customers?"""
     if isinstance(table, NotComputable):
         return table
@@ -115,8 +125,9 @@ def spent(table: Any, average: Any, settings: Any) -> str | NotComputable:
     if isinstance(average, NotComputable):
         return f"{told}What that is for each customer retained is not computable: {average.reason}."
     return (
-        f"{told}That is {money(average)} for each customer who came back within the year, most of whom would have "
-        "come anyway: the average says nothing about the next one."
+        f"{told}That is {money(average)} for each of the {words.number(yearly.by_period.retained.iloc[-1])} customers "
+        "of the year before who came back in these months, most of whom would have come anyway: the average says "
+        "nothing about the next one."
     )
 
 
@@ -132,7 +143,7 @@ def counted(messages: Any, coupons: Any, settings: Any) -> str:
         )
     if not isinstance(coupons, NotComputable):
         told.append(f"coupons took {money(coupons.discount)} off {words.count(coupons.orders, 'order')}")
-    return f"Counted in the sends and orders of these months, not in the books: {', and '.join(told)}." if told else ""
+    return f"Counted anew from the sends and orders of these months: {', and '.join(told)}." if told else ""
 
 
 @tells
@@ -143,13 +154,22 @@ def margins(table: pd.DataFrame, settings: Any) -> str:
     told = ""
     if not isinstance(kept.net, NotComputable):
         told = (
-            f"The last customer kept by this list costs {money(kept.cost)} and is worth {money(kept.value)} of profit. "
+            f"Where the list ends, one more customer kept costs {money(kept.cost)} and is worth {money(kept.value)} of "
+            "profit. "
         )
     if isinstance(new.net, NotComputable):
         return f"{told}What winning one more customer costs and brings is not computable: {new.net.reason}."
-    told += f"Winning one more costs {money(new.cost)} and brings {money(new.value)}. "
+    told += (
+        f"Winning one more costs {money(new.cost)}, as the dearest source did in the last year, and brings "
+        f"{money(new.value)}. "
+    )
     if isinstance(kept.net, NotComputable):
         return told
+    one, form = words.money(1, settings.currency, digits=0), partial(words.number, digits=1)
+    if kept.low <= new.per_unit <= kept.high:
+        return (
+            f"{told}Which of the two returns more for each {one} is open: {form(new.per_unit)} lies within what "
+            f"keeping may return by the save rates' interval, {words.interval(kept.low, kept.high, form)}."
+        )
     better = "keeping" if kept.per_unit > new.per_unit else "winning new ones"
-    one = words.money(1, settings.currency, digits=0)
     return f"{told}At the margin {better} returns more for each {one}: compare these two, never the averages."

@@ -161,7 +161,7 @@ def frontier(
     marks = [(worth_spending, best, "o", ACCENT, f"worth spending at most {form(worth_spending)}: net {form(best)}")]
     if budget is not None:
         chosen = float(np.interp(budget, spent, nets) if net is None else net)
-        marks.insert(0, (budget, chosen, "D", SECOND, f"chosen {form(budget)}: net {form(chosen)}"))
+        marks.insert(0, (budget, chosen, "D", SECOND, f"budget {form(budget)}: net {form(chosen)}"))
     end = 1.15 * max(worth_spending, budget or 0)
 
     def paint(pen: Pen) -> None:
@@ -170,7 +170,7 @@ def frontier(
         for at, height, marker, colour, label in marks:
             axes.vlines(at, 0, height, color=colour, linewidth=1, linestyle=(0, (2, 2)))
             axes.plot(at, height, marker, color=colour, markersize=8, label=label, zorder=3)
-        beyond = "beyond that the next unit returns less than one"
+        beyond = "beyond it the money stays unspent: the next unit returns less than one"
         axes.plot([worth_spending, end], [best, best], color=MUTED, linestyle=(0, (4, 3)), label=beyond)
         axes.set_xlim(0, end)
         pen.from_zero(axes, money=currency, room=0.08)

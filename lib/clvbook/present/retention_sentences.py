@@ -54,9 +54,10 @@ def decision(found: Any, outlook: Any, listed: Any, settings: Any) -> str:
     amount = f"the budget of {money(given)}" if given and found.unspent < 0.01 * given else money(found.spent)
     kept = words.count(found.saved, "customer")
     return (
-        f"Spend {amount} on writing to {words.count(found.customers, 'customer')}: expected net profit {result}. "
-        f"About {kept} stay because of it, at {words.money(found.spent / found.saved, settings.currency)} each; the "
-        f"others do what they would have done. The chance that it pays is {likely} if the save rates "
+        f"Spend {amount} on writing to {words.count(found.customers, 'customer')}: expected net profit {result} over "
+        f"the next {words.days(settings.horizon_days)}. About {kept} stay because of it, at "
+        f"{words.money(found.spent / found.saved, settings.currency)} each; the others do what they would have done. "
+        f"The chance that it pays is {likely} if the save rates "
         f"{'assumed hold' if settings.retention_save_rate is not None else 'measured so far last'}, and if purchases "
         f"are won rather than brought forward.{_surely(listed, settings)} The list is tables/retention_list.csv, the "
         "best contact first."
@@ -65,47 +66,64 @@ def decision(found: Any, outlook: Any, listed: Any, settings: Any) -> str:
 
 def _surely(listed: pd.DataFrame, settings: Any) -> str:
     """Which part of the profit rests on effects that are surely there."""
-    if settings.retention_save_rate is not None:
+    if settings.retention_save_rate is not None or listed.sure.all():
         return ""
-    sure = listed[[words.points(low).startswith("+") for low in listed.low]]  # as it is printed
-    if len(sure) == len(listed):
-        return ""
+    sure = listed[listed.sure.astype(bool)]
     if sure.empty:
         return " Of no single stage is the effect surely above 0."
     money = words.money_in(settings.currency, digits=0)
-    alone = f" Surely above 0 is the effect on the {words.listing(sure.stage)} alone"
-    return f"{alone}, who bring {money(sure.net.sum())} of it."
+    return (
+        f" Surely above 0 is the effect on the {words.listing(sure.stage)} alone: {money(sure.cost.sum())} of the "
+        f"money, {money(sure.net.sum())} of the profit."
+    )
+
+
+def stages(settings: Any) -> str:
+    """What the stages mean, in days since the last purchase."""
+    first, second, third = settings.stage_bounds[:3]
+    named = f"active up to {first}, silent up to {second}, sleeping up to {third}, lost beyond"
+    return f"By days since the last purchase: {named}."
 
 
 @tells
-def left_out(table: pd.DataFrame) -> str:
+def left_out(table: pd.DataFrame, settings: Any) -> str:
     """Who is not on the list?"""
     if table.empty:
         return "Every customer is on the list."
-    each = [f"{words.number(row.customers)} ({words.text(row.reason)})" for row in table.itertuples()]
+    full = {
+        "contacted enough": f"{settings.retention_max_messages} messages or more in 90 days",
+        "not worth the cost": "a contact costs more than it is expected to bring",
+        "the budget ended": "worth a contact, but the budget ended before them",
+    }
+    each = [
+        f"{words.number(row.customers)} ({full.get(row.reason, words.text(row.reason))})" for row in table.itertuples()
+    ]
     return f"Not on the list: {words.listing(each)}."
 
 
 @tells
-def hold_out(listed: pd.DataFrame, overlap: int, settings: Any) -> str:
-    """What the list holds besides those to write to, and what it is for."""
+def hold_out(listed: pd.DataFrame, overlap: int, known_on: Any, settings: Any) -> str:
+    """What the list holds besides those to write to, and what it is for. `known_on`: the day from which it tells."""
     spared, twice = int(listed.held_out.sum()), ""
     if overlap:
         twice = (
             f" {words.count(overlap, 'customer')} to write to are on the lifecycle page's lists, too (column "
-            "act_list): write to them once."
+            "act_list): write to them once. Who is held out here is held out there."
         )
     if not spared:
-        return f"Nobody on the list is held out (holdout_share): next month cannot tell what it changed.{twice}"
+        return f"Nobody on the list is held out (holdout_share): nobody will know what it changed.{twice}"
+    cost = words.money(listed.forgone.sum(), settings.currency, digits=0)
     return (
-        f"The list names {words.number(spared)} more, drawn at random, who get nothing (send: no): comparing the two "
-        f"next month tells what it changed, so keep the file as it is and name it under sends.{twice}"
+        f"The list names {words.number(spared)} more, drawn at random, who get nothing (send: no), from no campaign, "
+        f"until {words.day(known_on)}: then comparing the two adds to what is known of the effects, though one list "
+        f"alone seldom shows them. That forgoes an expected {cost}. Keep the file as it is, and name it under sends "
+        f"(data/README.md).{twice}"
     )
 
 
 @about
-def budget(found: Any, scenarios: Any, settings: Any) -> str:
-    """Is the budget right, and where to stop if the save rates are half as high?"""
+def budget(found: Any, scenarios: Any, margins: Any, settings: Any) -> str:
+    """Is the budget right, where to stop if effects are half as strong, and is there a better use of the money?"""
     if not found.customers:
         return ""
     money, given = words.money_in(settings.currency, digits=0), settings.retention_budget
@@ -121,19 +139,24 @@ def budget(found: Any, scenarios: Any, settings: Any) -> str:
             f"{money(most)} the next {one} returns less than {one}."
         )
     else:
-        points = found.frontier.points
-        last = points[points.budget >= found.spent].iloc[0].last_unit
         told = (
             f"{money(given)} is what the parameters set (retention_budget). It is spent in full, and its last {one} "
-            f"still returns about {words.money(last, settings.currency)}. {money(most - found.spent)} more, "
+            f"still returns {words.money(found.last_unit, settings.currency)}. {money(most - found.spent)} more, "
             f"{money(most)} in all, would add {money(found.frontier.net - found.net)} of net profit; beyond that the "
             f"next {one} returns less than {one}."
         )
-    if isinstance(scenarios, NotComputable) or "half the save rates" not in set(scenarios.scenario):
+    if not isinstance(scenarios, NotComputable):
+        half = scenarios[scenarios.save_rate == 0.5].worth_spending.iloc[0]
+        told += (
+            f" If effects are half as strong, {f'no more than {money(half)}' if half else 'nothing'} is worth spending."
+        )
+    new = NotComputable("") if isinstance(margins, NotComputable) else margins.per_unit.iloc[0]
+    if isinstance(new, NotComputable) or new <= found.last_unit:
         return told
-    half = scenarios.set_index("scenario").loc["half the save rates"]
-    stop = f"no more than {money(half.worth_spending)}" if half.worth_spending else "nothing"
-    return f"{told} If only half the save rates hold, {stop} is worth spending."
+    return (
+        f"{told} Winning new customers may return more for that last {one}, {words.money(new, settings.currency)}: see "
+        "the end of the page."
+    )
 
 
 @about
@@ -154,8 +177,8 @@ def save_rates(rates: pd.DataFrame, offers: Any, settings: Any) -> str:
             f"({words.interval(best.low, best.high, words.points)}), {words.points(best.save_rate)} planned with, "
             "since the best of several measured rates is partly luck."
         )
-        unsure = [row.stage for row in rates.itertuples() if not words.points(row.low).startswith("+")]
-        if unsure:
+        unsure = rates.stage[~rates.sure.astype(bool)]
+        if len(unsure):
             told += (
                 f" The interval of the {words.listing(unsure)} reaches 0: what is planned with there leans on the "
                 "other stages."
@@ -174,11 +197,14 @@ def save_rates(rates: pd.DataFrame, offers: Any, settings: Any) -> str:
     )
 
 
-VALUE = (
-    "Who is kept is taken to be worth the profit that is still expected of a customer like them over the horizon. "
-    "A purchase that would have come later anyway is not told apart: if contacts mostly bring purchases forward, these "
-    "values are too high (the campaign page shows whether gains last)."
-)
+def value(settings: Any) -> str:
+    """What is a customer worth who is kept?"""
+    return (
+        "Who is kept is taken to be worth the profit (revenue times margin_rate) that is still expected of a customer "
+        f"like them in the next {words.days(settings.horizon_days)}, as if the others had gone for good. Some would "
+        "have come later anyway, most of all among the active: these values are rather too high, and half of them is "
+        "a case below. The campaign page shows whether gains last."
+    )
 
 
 @tells
@@ -220,34 +246,33 @@ def optimal(table: pd.DataFrame, settings: Any) -> str:
     more = [row for row in known if row.spend > row.today * 1.2]
     if not more:
         return f"{told}today's spending a head is about right."
-    spread = words.interval(min(row.spend for row in more), max(row.spend for row in more), money)
-    return (
-        f"{told}more a head would pay for the {words.listing(row.stage for row in more)}: {spread}. Try a dearer offer "
-        "on a part of them, with a holdout, before spending it."
-    )
+    each = [f"{money(row.spend)} a head on the {row.stage}" for row in more]
+    return f"{told}{words.listing(each)} would pay best. Try a dearer offer on a part of them, with a holdout, first."
 
 
 @tells
 def sure(table: pd.DataFrame, listed: pd.DataFrame, outlook: Any, settings: Any) -> str:
     """What does it hang on, and who is paid for staying anyway?"""
     money = words.money_in(settings.currency, digits=0)
-    first = table.iloc[0]
+    first, spent = table.iloc[0], float(listed.cost.sum())
+    even = words.percent(spent / float((listed.save_rate.astype(float) * listed.value).sum()), digits=0)
     told = (
         f"It hangs most on the {_FACTORS[first.assumption]}: moved alone between the ends of what is plausible for "
         f"them, the net profit goes from {money(min(first.at_low, first.at_high))} to "
-        f"{money(max(first.at_low, first.at_high))}. With all of them drawn together it is the interval at the top. "
+        f"{money(max(first.at_low, first.at_high))}. The list breaks even at {even} of the save rates, or of the "
+        "values, that it is planned with. "
     )
     told += (
-        f"Even at its low end, {money(outlook.low)}, it pays."
+        f"Even at the low end of the interval at the top, {money(outlook.low)}, it pays."
         if outlook.low > 0
-        else "Within that it may lose money: a first wave with a holdout is the cheapest way to know."
+        else "Within the interval at the top it may lose money: a first wave with a holdout is the cheapest test."
     )
-    stayers = float(listed.incentive_stayers.sum())
-    if stayers:
-        share = stayers / float(listed.cost.sum())
+    given = float((listed.incentive_saved + listed.incentive_stayers).sum())
+    if given:
+        stayers = float(listed.incentive_stayers.sum())
         told += (
-            f" {money(stayers)} of the {money(listed.cost.sum())} goes to customers who would have stayed anyway "
-            f"({words.percent(share, digits=0)}); it is in the cost."
+            f" Of the {money(spent)} the messages are {money(listed.contact.sum())}; coupons of whoever buys are "
+            f"expected to cost {money(given)}, {money(stayers)} of it to those who would have bought anyway."
         )
     return told
 
@@ -313,7 +338,8 @@ def check(table: pd.DataFrame, rates: Any) -> str:
     ]
     told = (
         "The recommended list earned this share of what the best possible one would, by the number of customers a "
-        f"stage and arm that it could learn from: {'; '.join(each)}. Those first who are riskiest earned "
+        f"stage and arm that it could learn from: {'; '.join(each)}. Those first who are worth most earned "
+        f"{words.percent(table.valuable.mean(), digits=0)}, the riskiest first "
         f"{words.percent(table.riskiest.mean(), digits=0)}. Small experiments cost money, too."
     )
     if isinstance(rates, NotComputable) or isinstance(rates.treated.iloc[0], NotComputable):

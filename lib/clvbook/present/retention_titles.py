@@ -3,7 +3,6 @@
 in: the frame or result that the chart shows; out: text
 """
 
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -75,20 +74,19 @@ def status(found: Any) -> tuple[str, ...]:
     return ("watch", "likely, not sure") if found.p_positive >= 0.5 else ("bad", "do not spend")
 
 
+def by_purpose(listed: Any, form: words.Form) -> str | None:
+    """The line under what is to be spent: messages, and coupons if there are."""
+    if isinstance(listed, NotComputable):
+        return None
+    coupons = float((listed.incentive_saved + listed.incentive_stayers).sum())
+    return f"{form(listed.contact.sum())} messages" + (f", about {form(coupons)} coupons" if coupons else "")
+
+
 def spared(listed: Any) -> str | None:
     """The line under the number to write to: how many more are held out."""
     if isinstance(listed, NotComputable):
         return None
     return f"and {words.number(listed.held_out.sum())} more to hold out"
-
-
-def answered(found: Any, *, confidence: float) -> str | None:
-    """How sure the survey's share is: its interval, and how many answered."""
-    if isinstance(found, NotComputable) or isinstance(found.manageable, NotComputable):
-        return None
-    row, form = found.manageable, partial(words.percent, digits=0)
-    told = level(row.weighted_low, row.weighted_high, form, confidence=confidence)
-    return f"{told}; {form(found.response.rate)} of those asked answered"
 
 
 def spans(split: Any) -> pd.DataFrame | NotComputable:
@@ -144,10 +142,18 @@ def carried(table: Any) -> pd.DataFrame | NotComputable:
 
 
 def checked(table: pd.DataFrame) -> pd.DataFrame:
-    """`Book.method_check` by size of the experiment: per_arm, shops, share, worst, riskiest (share of the best)."""
+    """`Book.method_check` by size of the experiment: per_arm, shops, and as shares of the best one share (the mean),
+    worst, valuable, riskiest.
+    """
     return (
-        table.assign(riskiest=table.riskiest / table.best)
+        table.assign(valuable=table.valuable / table.best, riskiest=table.riskiest / table.best)
         .groupby("per_arm")
-        .agg(shops=("share", "size"), share=("share", "mean"), worst=("share", "min"), riskiest=("riskiest", "mean"))
+        .agg(
+            shops=("share", "size"),
+            share=("share", "mean"),
+            worst=("share", "min"),
+            valuable=("valuable", "mean"),
+            riskiest=("riskiest", "mean"),
+        )
         .reset_index()
     )

@@ -30,7 +30,8 @@ from clvbook.report.history import TEMPLATES
 from clvbook.report.sanitise import PICTURE, clean_html, clean_markdown, clean_svg
 
 SHOWN = ("text/html", "image/svg+xml", "image/png", "text/markdown", "text/plain")
-HIDDEN_TAGS = {"parameters", "injected-parameters", "papermill-error-cell-tag"}
+# what is for the analyst in JupyterLab alone is tagged notebook-only: it runs, and is not published
+HIDDEN_TAGS = {"parameters", "injected-parameters", "papermill-error-cell-tag", "notebook-only"}
 HEADING = re.compile(r"<h([1-6])([^>]*)>(.*?)</h\1>", re.DOTALL)
 
 

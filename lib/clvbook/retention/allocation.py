@@ -54,8 +54,9 @@ class Allocation:
     contacts: rank, customer_id, segment, offer, value, save_rate, cost, net (Ibis), the largest expected net profit
     first. customers, saved (expected number kept), spent, net: of the whole list. held_out: the same columns but rank,
     of those held out at random who would be on it: they cost nothing, and show what the list changes. budget: None is
-    unlimited. bound: net that no list can exceed under it. left_out: reason, customers (pandas): those in neither, by
-    the first reason that holds.
+    unlimited. bound: net that no list can exceed under it. last_unit: value that the last unit of currency spent saves
+    (NaN where none is; swaps at the edge of the budget aside). left_out: reason, customers (pandas): those in neither,
+    by the first reason that holds.
     """
 
     contacts: ibis.Table
@@ -65,6 +66,7 @@ class Allocation:
     net: float
     budget: float | None
     bound: float
+    last_unit: float
     left_out: pd.DataFrame
     frontier: Frontier
     held_out: ibis.Table
@@ -116,7 +118,8 @@ def allocate(
     chosen = _list(ranked, steps, cut, _solve_edge(ranked, steps, known, cut))
     contacts = con.create_table(ibis.util.gen_name("contacts"), chosen)
     curve = _frontier(ranked, points)
-    spared = _rank(sorted_out.filter(_.reason == "held out"), steps).filter(_.gain >= cut.floor)
+    spared = _rank(sorted_out.filter(_.reason == "held out"), steps)
+    spared = spared if cut.complete else spared.filter(_.gain >= cut.last_unit)
     held_out = con.create_table(ibis.util.gen_name("held_out"), _offered(spared, steps))
     con.raw_sql(f"DROP TABLE {ranked.get_name()}")  # Ibis 12 writes DuckDB 2.0 a DROP TABLE without the name
     totals = contacts.aggregate(
@@ -135,6 +138,7 @@ def allocate(
         net=float(totals.net),
         budget=budget,
         bound=max(cut.bound, float(totals.net)),
+        last_unit=cut.last_unit,
         left_out=left_out[left_out > 0].astype(int).sort_values(ascending=False, kind="stable").reset_index(),
         frontier=curve,
         held_out=held_out,
@@ -210,7 +214,7 @@ class _Cut:
     spent: int
     bound: float
     price: float  # net that one more unit of currency would bring
-    floor: float  # value that the last unit spent saves
+    last_unit: float  # value that the last unit spent saves; nothing compares with it where nothing is spent
     complete: bool
 
 
@@ -223,15 +227,14 @@ def _cut(ranked: ibis.Table, budget: float | None) -> _Cut:
         spent=_.running.max(where=within),
         net=_.net.cast("decimal(38,9)").sum(where=within).cast("float64"),
         next=_.gain.max(where=~within),
-        floor=_.gain.min(where=within),
+        last_unit=_.gain.min(where=within),
     )
-    row = row.to_pandas().fillna({"floor": math.inf}).fillna(0).iloc[0]
+    row = row.to_pandas().fillna({"last_unit": math.nan}).fillna(0).iloc[0]
     complete = bool(row.steps == row.taken)
     # the linear relaxation takes a part of the first step that does not fit
     price = 0.0 if complete else float(row.next - 1)
     rest = 0.0 if complete else (end - row.spent) / UNIT * price
-    floor = 0.0 if complete else float(row.floor)
-    return _Cut(end, int(row.taken), int(row.spent), float(row.net + rest), price, floor, complete)
+    return _Cut(end, int(row.taken), int(row.spent), float(row.net + rest), price, float(row.last_unit), complete)
 
 
 def _solve_edge(ranked: ibis.Table, steps: pd.DataFrame, known: pd.DataFrame, cut: _Cut) -> pd.DataFrame:

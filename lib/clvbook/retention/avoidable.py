@@ -140,7 +140,7 @@ def avoidable(
         low=low,
         high=high,
         margin_rate=margin_rate,
-        use_for="how much a retention programme may cost at most: what need not have been lost, by the shop's own best",
+        use_for="what need not have been lost: by the shop's own best cohort, not by what any measure would achieve",
         benchmark=benchmark,
         kept=float(kept),
         by_cohort=by_cohort[by_cohort.months > 0].reset_index(drop=True),

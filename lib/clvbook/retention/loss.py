@@ -196,13 +196,13 @@ def stage_flow(
     return Loss(
         estimator="stage flow",
         counts=f"moves to a later stage after {after} and by {until} beyond those that the shop's own "
-        f"{benchmark_steps} steps before lead to expect, at the value they take away; negative: fewer than expected",
+        f"{benchmark_steps} months before lead to expect, at the value they take away; negative: fewer than expected",
         customers=customers,
         revenue=revenue,
         low=low,
         high=high,
         margin_rate=margin_rate,
-        use_for="whether this period was better or worse than the shop's own usual: an early warning, month by month",
+        use_for="whether this period was better or worse than the shop's own usual: a warning that comes early",
     )
 
 

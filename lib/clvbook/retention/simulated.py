@@ -29,25 +29,29 @@ def method_check(
     customers: int = 20_000,
     budget: float = 8_000.0,
 ) -> pd.DataFrame:
-    """What lists earn in the truth of simulated shops, in currency: per_arm, shop, best, recommended, riskiest, share.
+    """What lists earn in the truth of simulated shops, in currency.
+
+    per_arm, shop, best, recommended, valuable, riskiest, share; one row a size of the experiment and shop.
 
     shops: a seed each. best: the allocation with the true save rates; recommended: that with the shrunken ones of an
-    experiment with `per_arm` customers a stage and arm; riskiest: the better offer to those likeliest to leave, until
-    the budget ends. share: recommended over best.
+    experiment with `per_arm` customers a stage and arm; valuable, riskiest: the better offer to those worth most, or
+    likeliest to leave, until the budget ends. share: recommended over best.
     """
     truth, rows = _truth(), []
     for shop in shops:
         generator = np.random.default_rng(shop)
         people = _shop(con, generator, customers)
         best = allocate(people, truth, budget=budget).net
-        lists = [by_rule(people, truth, rule="riskiest", offer=offer, budget=budget) for offer in TRUTH]
-        riskiest = max(_earned(contacts, truth) for contacts in lists)
+        rules = [
+            max(_earned(by_rule(people, truth, rule=rule, offer=offer, budget=budget), truth) for offer in TRUTH)
+            for rule in ("most valuable", "riskiest")
+        ]
         for n in per_arm:
             measured = save_rates(_experiment(generator, n)).drop(columns="save_rate")
             known = measured.rename(columns={"shrunken": "save_rate"})
             recommended = _earned(allocate(people, known, budget=budget).contacts, truth)
-            rows.append((n, shop, best, recommended, riskiest, recommended / best))
-    names = ["per_arm", "shop", "best", "recommended", "riskiest", "share"]
+            rows.append((n, shop, best, recommended, *rules, recommended / best))
+    names = ["per_arm", "shop", "best", "recommended", "valuable", "riskiest", "share"]
     return pd.DataFrame(rows, columns=names).sort_values(["per_arm", "shop"], ignore_index=True)
 
 
