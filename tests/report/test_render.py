@@ -37,6 +37,10 @@ def notebook():
         new_markdown_cell("# Value\n\nWhat is each customer *worth*?"),
         new_code_cell("secret_parameter = 1", metadata={"tags": ["parameters"]}),
         new_code_cell("other_secret = 2", metadata={"tags": ["injected-parameters"]}),
+        new_markdown_cell("## Try a secret", metadata={"tags": ["notebook-only"]}),
+        new_code_cell(
+            "3", outputs=[shown({"text/plain": "secret of the analyst"})], metadata={"tags": ["notebook-only"]}
+        ),
         new_markdown_cell("## Who buys\n\n## Who buys\n\n### 2026 <b>so far</b>"),
         new_code_cell(
             "hidden_code()",
