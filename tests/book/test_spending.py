@@ -26,6 +26,12 @@ def test_the_list_is_within_the_budget_and_funds_nobody_at_a_loss(assumed):
     assert spent == pytest.approx(assumed.listed.cost.sum(), rel=1e-4)  # costs are rounded to a millionth each
 
 
+def test_the_cost_is_taken_apart_even_where_all_would_stay(whole, there):
+    book = whole(retention_save_rate=1.0, retention_incentive=1.0)
+    parts = book.listed[["contact", "incentive_saved", "incentive_stayers"]].sum().sum()
+    assert parts == pytest.approx(book.listed.cost.sum(), rel=1e-4)  # costs are rounded to a millionth each
+
+
 def test_a_tenth_of_the_list_is_held_out_and_gets_nothing(assumed):
     listed = assumed.retention_list.to_pandas()
     spared = listed[listed.send == "no"]

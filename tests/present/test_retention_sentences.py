@@ -25,7 +25,7 @@ def plan(**values):
     frontier = Found(points=points, worth_spending=1000.0, net=1200.0)
     left_out = pd.DataFrame({"reason": ["not worth the cost"], "customers": [7]})
     known = {"customers": 20, "saved": 4.0, "spent": 500.0, "net": 900.0, "unspent": 0.0, "budget": 500.0}
-    known |= {"last_unit": 3.0, "frontier": frontier, "left_out": left_out}
+    known |= {"last_unit": 3.0, "cost_a_kept_customer": 125.0, "frontier": frontier, "left_out": left_out}
     return Found(**{**known, **values})
 
 
@@ -51,7 +51,7 @@ def test_the_page_begins_with_the_decision_and_its_interval(settings):
     assert told.startswith(
         "Spend ¥500 on writing to 20 customers: expected net profit ¥900 (95 % interval ¥300–1,500) over the next 365"
     )
-    assert "About 4 customers stay because of it, at ¥125 each" in told
+    assert "About 4.0 customers stay because of it, at ¥125 each" in told
     assert "The chance that it pays is 98 % if the save rates measured so far last" in told
     assert "Surely" not in told
     assert '<a href="tables/retention_list.csv">' in Prose(told)._repr_html_()
@@ -178,7 +178,7 @@ def test_rules_scenarios_and_what_if(settings):
     cases = pd.DataFrame({"scenario": ["as expected", "half"], "net": [100.0, 20.0], "customers": [9, 4]})
     assert plain(said.scenarios(cases, settings())).startswith("It pays in each of them; least with half: ¥20.")
     nothing = said.scenarios(cases.assign(net=[100.0, 0.0]), settings())
-    assert nothing == "The decision does not survive all of them: nothing is worth spending half."
+    assert nothing == "The decision does not survive all of them: nothing is worth spending with half."
     assert said.what_if(plan(), plan(), {"value": 1.0}, settings()).startswith("All factors are 1")
     changed = plan(customers=9, net=1100.0, spent=900.0, budget=1000.0)
     told = plain(said.what_if(plan(net=950.0), changed, {"save_rate": 0.5, "cost": 1.0}, settings()))

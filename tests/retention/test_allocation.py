@@ -151,6 +151,8 @@ def test_nobody_is_contacted_who_must_not_be(con):
     both = allocate(table, known, budget=100.0, max_contacts=3)
     assert both.contacts.customer_id.to_pyarrow().to_pylist() == ["c0000000", "c0000009"]
     assert both.unspent == 98
+    assert both.cost_a_kept_customer == pytest.approx(1.0 / 0.1)
+    assert "nobody is kept" in str(allocate(table, known, budget=0.5, max_contacts=3).cost_a_kept_customer)
 
 
 @pytest.mark.parametrize("budget", [None, 900.0])

@@ -178,17 +178,17 @@ class SpendingBook(OffersBook):
             table = (
                 table.sort_values("segment")
                 .merge(rates, on="segment")
-                .merge(self.offers[["segment", "kept_untreated"]], on="segment")
+                .merge(self.offers[["segment", "kept_untreated", "kept_treated"]], on="segment")
             )
             spared = found.held_out.group_by("segment").aggregate(
                 held_out=_.count(), forgone=_.net.cast("decimal(38,9)").sum().cast("float64")
             )
             table = table.merge(spared.to_pandas(), on="segment", how="left").fillna({"held_out": 0, "forgone": 0.0})
             table = table.astype({"held_out": int})
-            kept = table.customers * table.save_rate
+            more = table.kept_treated - table.kept_untreated
             return table.assign(
-                saved=kept,
-                incentive_saved=kept * self.incentive,
+                saved=table.customers * table.save_rate,
+                incentive_saved=table.customers * more * self.incentive,
                 incentive_stayers=table.customers * table.kept_untreated * self.incentive,
                 contact=table.customers * self.message_cost,
             )

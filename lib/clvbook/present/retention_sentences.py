@@ -52,7 +52,7 @@ def decision(found: Any, outlook: Any, listed: Any, settings: Any) -> str:
         )
     given = settings.retention_budget
     amount = f"the budget of {money(given)}" if given and found.unspent < 0.01 * given else money(found.spent)
-    kept = words.count(found.saved, "customer")
+    kept = words.count(found.saved, "customer", digits=1 if found.saved < 10 else 0)
     return (
         f"Spend {amount} on writing to {words.count(found.customers, 'customer')}: expected net profit {result} over "
         f"the next {words.days(settings.horizon_days)}. About {kept} stay because of it, at "
@@ -294,7 +294,7 @@ def rules(table: pd.DataFrame, settings: Any) -> str:
 def scenarios(table: pd.DataFrame, settings: Any) -> str:
     """Does the decision survive other assumptions?"""
     money = words.money_in(settings.currency, digits=0)
-    lost = [row.scenario for row in table.itertuples() if row.net <= 0 or not row.customers]
+    lost = [f"with {row.scenario}" for row in table.itertuples() if row.net <= 0 or not row.customers]
     if lost:
         return f"The decision does not survive all of them: nothing is worth spending {words.listing(lost)}."
     worst = table.loc[table.net.idxmin()]

@@ -77,6 +77,11 @@ class Allocation:
         return max(0.0, self.bound - self.net)
 
     @property
+    def cost_a_kept_customer(self) -> float | NotComputable:
+        """What a customer kept because of the list costs, on average."""
+        return self.spent / self.saved if self.saved > 0 else NotComputable("nobody is kept because of it")
+
+    @property
     def unspent(self) -> float | NotComputable:
         """What is left of the budget, because nothing more returns its cost or fits."""
         return NotComputable("the budget is unlimited") if self.budget is None else self.budget - self.spent
