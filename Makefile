@@ -14,7 +14,7 @@ report: $(READY)  ## set up, publish the demo shop's last month, print where ind
 	@$(BIN)/clvbook run params/demo.yml
 
 test: check  ## set up and pass the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)  ## set up and open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

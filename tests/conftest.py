@@ -1,9 +1,23 @@
 """What several tests share: a browser that opens pages as a reader would."""
 
+import gc
 import os
 import shutil
 
 import pytest
+
+LONG = ["test_notebooks", "test_cli", "test_hostile"]
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first: of several workers none is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
+def pytest_collection_finish():
+    """What was imported by then stays to the end: the garbage collector need not look at it, time and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

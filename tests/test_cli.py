@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
+from clvbook import report
 from clvbook.cli import main
 from clvbook.simulate import simulate_shop
 
@@ -28,6 +31,15 @@ def shop(tmp_path_factory):
         encoding="utf-8",
     )
     return params
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    """What `run` starts first, for all that is refused here: warming it each time takes longer than what it is for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLVBOOK_HOME", str(ROOT))
+        with report.warm(ROOT / "notebooks") as kernels:
+            yield kernels
 
 
 def call(*words, **environment):
@@ -77,7 +89,10 @@ def test_a_month_is_published_then_current_and_the_last_line_says_so(shop, tmp_p
         (["{params}", "--set", "currency=USD"], 3, "0 of"),
     ],
 )
-def test_what_cannot_be_run_is_told_with_its_exit_code_and_a_hint(shop, tmp_path, monkeypatch, words, code, said):
+def test_what_cannot_be_run_is_told_with_its_exit_code_and_a_hint(
+    shop, kernels, tmp_path, monkeypatch, words, code, said
+):
+    monkeypatch.setattr(report, "warm", lambda _: nullcontext(kernels))
     monkeypatch.setenv("CLVBOOK_HOME", str(ROOT))
     monkeypatch.chdir(ROOT)
     words = [str(shop) if word == "{params}" else word for word in words]
@@ -88,6 +103,14 @@ def test_what_cannot_be_run_is_told_with_its_exit_code_and_a_hint(shop, tmp_path
     assert "\nHint: " in result["error"]
     assert result["error"] in done.stderr
     assert not list(tmp_path.glob("small/2*"))  # no month; the history may tell of the failure
+
+
+def test_a_run_that_is_refused_leaves_no_process(shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLVBOOK_HOME", str(ROOT))
+    before = set(psutil.Process().children(recursive=True))
+    done = CliRunner().invoke(main, ["run", str(shop), "--set", "currency=USD", "--output", str(tmp_path)])
+    assert done.exit_code == 3
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 def test_months_from_to_are_run_one_after_another(shop, tmp_path):

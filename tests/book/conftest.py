@@ -1,5 +1,7 @@
 """One simulated shop of 1,500 customers with everything that a real export has, opened once for all tests here."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 
@@ -49,17 +51,23 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def tiny(home):
-    """A function: rows (order_id, customer_id, paid_at, paid, ...) and settings -> the book of a shop that small."""
+@pytest.fixture(scope="session")
+def of_rows():
+    """A function: home, rows (order_id, customer_id, paid_at, paid, ...) and settings -> the book of that shop."""
 
-    def book(rows, columns=("order_id", "customer_id", "paid_at", "paid"), **values):
+    def book(home, rows, columns=("order_id", "customer_id", "paid_at", "paid"), **values):
         pd.DataFrame(rows, columns=list(columns)).to_csv(home / "orders.csv", index=False)
         if "month" in values and str(month_end(values["month"])) > max(str(row[2])[:10] for row in rows):
             values = {"data_through": month_end(values["month"]), **values}  # the export covers the whole month
         return open_book(make_settings({"shop": "tiny", "orders": "orders.csv", "engine_threads": 1, **values}))
 
     return book
+
+
+@pytest.fixture
+def tiny(home, of_rows):
+    """A function: rows and settings as above -> the book of a shop that small, in a home of its own."""
+    return partial(of_rows, home)
 
 
 @pytest.fixture(scope="session")

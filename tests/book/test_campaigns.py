@@ -14,35 +14,56 @@ def at(days):
     return str(DAY + pd.Timedelta(days=days))
 
 
+def bring(home, sends=None, campaigns=None):
+    """Write the files of sends and campaigns; the shop's orders, and the settings that name those files.
+
+    Campaign "a" (200 treated, 40 held out) and "b", sent as January ends. 20 of those treated by "a" buy for 100 each
+    on the day after, 1 of those held out; all had bought once before.
+    """
+    people = [f"C{n:03}" for n in range(240)]
+    orders = [(f"B{who}", who, at(-30), 80.0) for who in people]
+    orders += [(f"A{who}", who, at(1), 100.0) for who in [*people[:20], people[200]]]
+    rows = [("a", who, "treated", at(-0.1), at(0), "true", 1) for who in people[:200]]
+    rows += [("a", who, "holdout", at(-0.1), "", "", 0) for who in people[200:]]
+    rows += [("b", who, "treated", "2026-01-31 09:00:00", "2026-02-01 10:00:00", "true", 1) for who in people[:50]]
+    names = ["campaign_id", "customer_id", "arm", "assigned_at", "sent_at", "delivered", "units"]
+    pd.DataFrame(rows if sends is None else sends, columns=names).to_csv(home / "sends.csv", index=False)
+    known = [("a", "First", "sms", "2026-01-10", 7, 0, 0.1), ("b", "Second", "sms", "2026-02-01", 7, 0, 0.1)]
+    names = ["campaign_id", "name", "channel", "starts_on", "attribution_days", "cost_fixed", "cost_per_unit"]
+    pd.DataFrame(known if campaigns is None else campaigns, columns=names).to_csv(home / "campaigns.csv", index=False)
+    return orders, {"month": "2026-01", "sends": "sends.csv", "campaigns": "campaigns.csv", "margin_rate": 0.5}
+
+
 @pytest.fixture
 def shop(tiny, home):
-    """A function: settings -> a shop with campaign "a" (200 treated, 40 held out) and "b", sent as January ends.
-
-    20 of those treated by "a" buy for 100 each on the day after, 1 of those held out; all had bought once before.
-    """
+    """A function: other sends, other campaigns, settings -> that shop's book."""
 
     def book(sends=None, campaigns=None, **values):
-        people = [f"C{n:03}" for n in range(240)]
-        orders = [(f"B{who}", who, at(-30), 80.0) for who in people]
-        orders += [(f"A{who}", who, at(1), 100.0) for who in [*people[:20], people[200]]]
-        rows = [("a", who, "treated", at(-0.1), at(0), "true", 1) for who in people[:200]]
-        rows += [("a", who, "holdout", at(-0.1), "", "", 0) for who in people[200:]]
-        rows += [("b", who, "treated", "2026-01-31 09:00:00", "2026-02-01 10:00:00", "true", 1) for who in people[:50]]
-        names = ["campaign_id", "customer_id", "arm", "assigned_at", "sent_at", "delivered", "units"]
-        pd.DataFrame(rows if sends is None else sends, columns=names).to_csv(home / "sends.csv", index=False)
-        known = [("a", "First", "sms", "2026-01-10", 7, 0, 0.1), ("b", "Second", "sms", "2026-02-01", 7, 0, 0.1)]
-        names = ["campaign_id", "name", "channel", "starts_on", "attribution_days", "cost_fixed", "cost_per_unit"]
-        pd.DataFrame(known if campaigns is None else campaigns, columns=names).to_csv(
-            home / "campaigns.csv", index=False
-        )
-        given = {"month": "2026-01", "sends": "sends.csv", "campaigns": "campaigns.csv", "margin_rate": 0.5} | values
-        return tiny(orders, **given)
+        orders, given = bring(home, sends, campaigns)
+        return tiny(orders, **given | values)
 
     return book
 
 
-def test_a_campaign_is_held_against_both_bars(shop):
-    row = shop().judged.iloc[0]
+@pytest.fixture(scope="module")
+def opened_once(tmp_path_factory, of_rows):
+    """That shop's folder and its book, for the tests that only read them."""
+    folder = tmp_path_factory.mktemp("campaigns")
+    orders, given = bring(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLVBOOK_HOME", str(folder))
+        return folder, of_rows(folder, orders, **given)
+
+
+@pytest.fixture
+def book(opened_once, monkeypatch):
+    folder, book = opened_once
+    monkeypatch.setenv("CLVBOOK_HOME", str(folder))
+    return book
+
+
+def test_a_campaign_is_held_against_both_bars(book):
+    row = book.judged.iloc[0]
     assert (row["name"], row.sent, row.held_out, row.buyers) == ("First", 200, 40, 20)
     assert (row.revenue, row.cost, row.ratio) == (2000.0, 20.0, 100.0)  # 200 units at 0.1
     assert row.cost_each == 0.1
@@ -53,8 +74,7 @@ def test_a_campaign_is_held_against_both_bars(shop):
     assert "random tenth" not in row.sentence  # somebody was held out
 
 
-def test_what_leaves_after_the_months_end_is_not_seen(shop):
-    book = shop()
+def test_what_leaves_after_the_months_end_is_not_seen(book):
     schedule = book.schedule.set_index("campaign_id")
     assert schedule.sent["b"] == 0  # chosen in January, written to in February
     assert schedule.chosen["b"] == 50
@@ -64,8 +84,7 @@ def test_what_leaves_after_the_months_end_is_not_seen(shop):
     assert book.attribution.through == date(2026, 1, 31)
 
 
-def test_the_programme_is_the_sum_of_what_is_over(shop):
-    book = shop()
+def test_the_programme_is_the_sum_of_what_is_over(book):
     assert book.programme_cost == 20.0
     assert book.programme.ratio.observed.value == pytest.approx(100.0)
     assert book.campaign_actions.to_dict("records") == [{"action": "repeat", "campaigns": 1}]
@@ -75,8 +94,7 @@ def test_the_programme_is_the_sum_of_what_is_over(shop):
     assert isinstance(book.programme_windows, NotComputable)
 
 
-def test_pressure_counts_the_messages_of_the_month(shop):
-    book = shop()
+def test_pressure_counts_the_messages_of_the_month(book):
     year = book.year_of_messages
     assert year.messages.sum() == 200
     assert year.customers.sum() == 240
@@ -129,5 +147,5 @@ def test_sends_that_cannot_be_right_are_told_and_stop_nothing_else(shop):
     assert book.base.customers == 240
 
 
-def test_one_price_is_nothing_to_compare(shop):
-    assert str(shop().by_price).startswith("a message cost the same")
+def test_one_price_is_nothing_to_compare(book):
+    assert str(book.by_price).startswith("a message cost the same")

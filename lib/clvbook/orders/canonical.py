@@ -45,21 +45,26 @@ def read_canonical(con: ibis.BaseBackend, paths: Sequence[Path], table: str, *, 
     """
     schema = columns(table)
     raw = read_table(con, paths, _mapping(table))
-    cells = {name: filled(raw.table[name]) for name in schema if name in raw.columns}
-    values = {
-        name: _value(cells[name], column, raw.mapping, timezone) for name, column in schema.items() if name in cells
-    }
-    absent = {name: ibis.null(column.type) for name, column in schema.items() if name not in cells}
-    reasons = {f"missing_{name}": cells[name].isnull() for name in KEYS[table]}
-    reasons |= {f"bad_{name}": cell.notnull() & values[name].isnull() for name, cell in cells.items()}
+    present = [name for name in schema if name in raw.columns]
     # `reason` is a row's fate here, and a column of churn_survey: values have names of their own until the end
     own = {name: f"{name}_value" for name in schema}
-    typed = {own[name]: {**values, **absent}[name].cast(column.type) for name, column in schema.items()}
-    rows = raw.table.select("seq", "cells", **typed, held=ibis.cases(*((when, name) for name, when in reasons.items())))
+    # Each step is a view: in one expression every cell would be filled anew wherever it is looked at.
+    text = _view(con, raw.table.select("seq", "cells", **{name: filled(raw.table[name]) for name in present}))
+    typed = {own[name]: _value(text[name], schema[name], raw.mapping, timezone) for name in present}
+    typed |= {own[name]: ibis.null() for name in schema if name not in present}
+    rows = _view(con, text.mutate(**{own[name]: typed[own[name]].cast(schema[name].type) for name in schema}))
+    reasons = {f"missing_{name}": rows[name].isnull() for name in KEYS[table]}
+    reasons |= {f"bad_{name}": rows[name].notnull() & rows[own[name]].isnull() for name in present}
+    held = ibis.cases(*((when, name) for name, when in reasons.items()))
+    rows = rows.select("seq", "cells", *own.values(), held=held)
     key = [own[name] for name in _SAME[table]] if table in _SAME else None
-    rows = with_reason(con, rows, key=key, reasons={name: rows.held == name for name in reasons})
+    rows = with_reason(con, rows, key=key, reasons=rows.held)
     used = rows.filter(rows.reason.isnull()).order_by("seq").select(**{name: rows[own[name]] for name in schema})
     return CanonicalTable(used, set_aside(raw, rows), account(raw, rows))
+
+
+def _view(con: ibis.BaseBackend, expression: Table) -> Table:
+    return con.create_view(ibis.util.gen_name("rows"), expression)
 
 
 def _mapping(table: str) -> TableMapping:

@@ -82,13 +82,17 @@ def meaning(raw: RawOrders, column: str) -> StringValue:
     return mapped(cell, words)
 
 
-def with_reason(con: ibis.BaseBackend, rows: Table, *, key: list[str] | None, reasons: dict[str, ibis.Value]) -> Table:
-    """`rows` (seq, cells) stored with `reason`: the first of `reasons` that holds, else null.
+def with_reason(
+    con: ibis.BaseBackend, rows: Table, *, key: list[str] | None, reasons: dict[str, ibis.Value] | StringValue
+) -> Table:
+    """`rows` (seq, cells) stored with `reason`: the first of `reasons` that holds, else null; or what a column names.
 
     Of rows with the same `key`, the content of the last holds: others are superseded, and repeats are duplicate_row.
     """
-    held = [(condition.fill_null(False), ibis.literal(reason)) for reason, condition in reasons.items()]
-    rows = rows.mutate(own=ibis.cases(*held, else_=ibis.null("string")))
+    if isinstance(reasons, dict):
+        held = [(condition.fill_null(False), ibis.literal(reason)) for reason, condition in reasons.items()]
+        reasons = ibis.cases(*held, else_=ibis.null("string"))
+    rows = rows.mutate(own=reasons)
     if key:
         known = ibis.and_(*(rows[name].notnull() for name in key))
         same, group = ibis.window(group_by=[*key, "cells"], order_by="seq"), ibis.window(group_by=key)
