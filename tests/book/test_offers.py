@@ -38,3 +38,17 @@ def test_the_cost_of_a_message_is_what_campaigns_paid_else_contact_cost(whole, t
     plain = opened(contact_cost=0.2)
     assert plain.message_cost == 0.2
     assert "contact_cost" in str(opened().message_cost)
+
+
+def test_coupons_count_as_far_as_the_campaign_gave_them(whole, there):
+    book = whole()
+    sums = book._kept_sums.set_index("campaign_id")
+    treated, held = (
+        sums[sums.arm == name].groupby("campaign_id")[["n", "buyers", "discount"]].sum()
+        for name in ("treated", "holdout")
+    )
+    compared = [name for name in treated.index if name in held.index and held.n[name] > 0]
+    more = sum(treated.discount[c] - treated.n[c] * held.discount[c] / held.n[c] for c in compared)
+    assert book.incentive == pytest.approx(max(0.0, more / treated.buyers[compared].sum()))
+    assert book.incentive < treated.discount.sum() / treated.buyers.sum()  # the held out have other campaigns' coupons
+    assert whole(retention_incentive=3.0).incentive == 3.0

@@ -42,11 +42,11 @@ def test_a_loss_says_what_it_counts_and_is_for():
 
 
 def test_which_loss_to_quote(settings):
-    table = pd.DataFrame({"estimator": ["accounting", "stage flow"], "revenue": [3e6, 5.0]}, dtype=object)
+    rows = {"estimator": ["accounting", "stage flow"], "revenue": [3e6, 5.0], "customers": [800, 9]}
+    table = pd.DataFrame(rows, dtype=object)
     told = plain(lost.to_quote(table, 4e6, settings()))
-    assert (
-        "customers who brought ¥3.00 million in their last year stopped buying; the shop sold for ¥4.00 million" in told
-    )
+    assert "800 customers have stayed away for too long; in the year before their last purchase they brought" in told
+    assert "For scale: the shop sold for ¥4.00 million in these twelve months." in told
     missing = table.assign(revenue=[WHY, 5.0])
     assert lost.to_quote(missing, 4e6, settings()).startswith("The four count partly")
 
@@ -102,6 +102,7 @@ def test_margins(settings):
     kept = {"cost": 20.0, "value": 90.0, "net": 70.0, "per_unit": 4.5, "low": 3.0, "high": 5.0}
     told = plain(lost.margins(pd.DataFrame([new, kept]), settings()))
     assert told.startswith("Where the list ends, one more customer kept costs ¥20.00 and is worth ¥90.00 of profit.")
+    assert "brings ¥100 of profit in 365 days, the first order included" in told
     assert "At the margin keeping returns more for each ¥1" in told
     less = pd.DataFrame([new, {**kept, "per_unit": 1.5, "low": 1.0, "high": 2.0}])
     assert "At the margin winning new ones" in lost.margins(less, settings())

@@ -212,7 +212,7 @@ def test_frontier_without_a_budget_and_with_too_large_a_one():
     for text in drawings(chart):
         assert "budget ¥50,000: net ¥70,000" in text
         assert "worth spending at most ¥40,000" in text
-        assert "the next unit returns less than one" in text
+        assert "beyond it: leave the money unspent" in text
     assert said(make("frontier", budget=0.0)).endswith("budget of ¥0.00 brings ¥0.00.")
 
 

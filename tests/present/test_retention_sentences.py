@@ -63,7 +63,9 @@ def test_the_page_begins_with_the_decision_and_its_interval(settings):
 
 def test_the_decision_says_which_effects_are_sure(settings):
     told = said.decision(plan(), outlook(), stages(-0.01, 0.02, 0.00002), settings())
-    assert "Surely above 0 is the effect on the sleeping alone: ¥40 of the money, ¥100 of the profit." in told
+    assert (
+        "Surely above 0 is the effect on the sleeping alone: ¥40 of the money, an expected ¥100 of the profit." in told
+    )
     assert "Of no single stage" in said.decision(plan(), outlook(), stages(-0.01, 0.0), settings())
     assumed = plain(said.decision(plan(), outlook(), stages(-0.01), settings(retention_save_rate=0.02)))
     assert "if the save rates assumed hold" in assumed
@@ -97,8 +99,8 @@ def test_without_a_save_rate_there_is_no_decision_and_no_figure(settings):
 def test_the_budget(settings):
     assert "No budget is set" in said.budget(plan(), WHY, WHY, settings())
     full = plain(said.budget(plan(), WHY, WHY, settings(retention_budget=500.0)))
-    assert full.startswith("¥500 is what the parameters set (retention_budget). It is spent in full")
-    assert "its last ¥1 still returns ¥3.00. ¥500 more, ¥1,000 in all, would add ¥300 of net profit" in full
+    assert full.startswith("¥500 is what the parameters set for this list (retention_budget). It is spent in full")
+    assert "returns ¥3.00. ¥500 more, ¥1,000 in all, would add ¥300 of net profit (¥1.60 for each ¥1)" in full
     rest = plain(said.budget(plan(spent=1000.0, unspent=800.0), WHY, WHY, settings(retention_budget=1800.0)))
     assert "Of the budget of ¥1,800 (retention_budget) ¥800 stays unspent" in rest
     half = pd.DataFrame({"save_rate": [1.0, 0.5], "worth_spending": [1000.0, 420.0]})
@@ -110,7 +112,7 @@ def test_the_budget(settings):
 def test_the_budget_names_a_better_use_of_its_last_unit(settings):
     better, worse = (pd.DataFrame({"per_unit": [returns, 3.0]}) for returns in (3.2, 2.9))
     told = plain(said.budget(plan(), WHY, better, settings()))
-    assert told.endswith("Winning new customers may return more for that last ¥1, ¥3.20: see the end of the page.")
+    assert "Winning new customers may return more, ¥3.20 for each ¥1: compare them" in told
     for other in (worse, pd.DataFrame({"per_unit": [WHY, 3.0]})):
         assert "Winning" not in said.budget(plan(), WHY, other, settings())
 
@@ -196,9 +198,12 @@ def test_who_is_left_out_and_held_out(settings):
     day = date(2026, 12, 16)
     told = plain(said.hold_out(stages(0.01, 0.02), 4, day, settings()))
     assert told.startswith("The list names 6 more, drawn at random, who get nothing (send: no)")
-    assert "until 16 December 2026" in told
+    assert "until 45 days after the sending (16 December 2026, if it is sent at once)" in told
     assert "forgoes an expected ¥10." in told
-    assert "4 customers to write to are on the lifecycle page's lists, too (column act_list): write to them" in told
+    assert (
+        "4 customers to write to are on the lifecycle page's lists, too (column act_list): write to them from this"
+        in told
+    )
     none = said.hold_out(stages(0.01).assign(held_out=0), 0, day, settings())
     assert none == "Nobody on the list is held out (holdout_share): nobody will know what it changed."
     assert said.hold_out(WHY, WHY, day, settings()) == WHY
@@ -211,6 +216,7 @@ def test_the_check_of_the_method():
     assert "2,000: 90 % (at worst 70 %); 16,000: 98 % (at worst 96 %). Those first who are worth most" in told
     assert "worth most earned 50 %, the riskiest first 45 %." in told
     rates = pd.DataFrame({"treated": [9000, 3000], "held_out": [1000, 3000]})
-    assert plain(said.check(table, rates)).endswith("as telling as 1,800 to 3,000 customers an arm.")
+    own = plain(said.check(table, rates))
+    assert "as telling as 1,800 to 3,000 customers an arm: it is most like the row of 2,000." in own
     assumed = rates.astype(object).assign(treated=NotComputable("assumed"))
     assert said.check(table, assumed) == said.check(table, WHY)

@@ -25,7 +25,7 @@ def test_titles_tell_the_figure():
     assert "¥900" in titles.frontier(Found(frontier=Found(worth_spending=900.0)), "CNY")
     assert titles.tornado(pd.DataFrame({"assumption": ["save_rate"]})).endswith("the save rate")
     table = pd.DataFrame({"rule": ["net profit", "random", "riskiest"], "net": [10.0, 4.0, 2.0]})
-    assert plain(titles.rules(table)) == "The list brings 150 % more than the best rule of thumb"
+    assert plain(titles.rules(table)) == "The list is expected to bring 150 % more than the best rule of thumb"
     assert titles.rules(table.assign(net=[10.0, -4.0, 0.0])).startswith("No rule of thumb pays")
     assert titles.rules(table.assign(net=[10.0, 9.99, 0.0])).startswith("The best rule of thumb brings as much")
 

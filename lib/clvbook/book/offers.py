@@ -114,8 +114,8 @@ class OffersBook(RetentionBook):
 
     @cached_property
     def incentive(self) -> float:
-        """Given to a customer who stays: retention_incentive, else what the campaigns' coupons gave a buyer; 0 without
-        coupons.
+        """Given to a customer who buys after a contact: retention_incentive, else what coupons took off more among
+        those written to than among those held out, who have other campaigns' coupons; 0 without coupons.
         """
         given = self.settings.retention_incentive
         if given is not None:
@@ -123,8 +123,13 @@ class OffersBook(RetentionBook):
         sums = self._kept_sums
         if isinstance(sums, NotComputable) or "discount" not in sums:
             return 0.0
-        sums = sums[sums.arm == "treated"]
-        return float(sums.discount.sum() / sums.buyers.sum()) if sums.buyers.sum() else 0.0
+        arm = {
+            name: rows.groupby("campaign_id")[["n", "buyers", "discount"]].sum() for name, rows in sums.groupby("arm")
+        }
+        both = arm["treated"].join(arm["holdout"].add_suffix("_held"), how="inner")
+        both = both[both.n_held > 0].astype(float)  # as much of the treated as have somebody to be compared with
+        more = both.discount - both.n * both.discount_held / both.n_held
+        return max(0.0, float(more.sum() / both.buyers.sum())) if both.buyers.sum() else 0.0
 
     @cached_property
     def offers(self) -> pd.DataFrame | NotComputable:

@@ -43,14 +43,16 @@ class OutlookBook(SpendingBook):
 
     @cached_property
     def value_range(self) -> save_rates.Range:
-        """How far off the values may be, as a factor: the models' interval, or what the back-test missed by if more."""
+        """How far off the values may be, as a factor. Up: the models' interval, or what the back-test missed by if that
+        is more. Down to half at least: nobody has measured how many of those kept would have come back later anyway.
+        """
         worth, missed = self.residual_value, self.backtest.revenue_error
         low, high = NOT_SURE
         if not isinstance(worth.low, NotComputable) and not isinstance(worth.expected, NotComputable):
             low, high = worth.low / worth.expected, worth.high / worth.expected
         if not isinstance(missed, NotComputable):
             low, high = min(low, 1 - min(abs(missed), 1)), max(high, 1 + abs(missed))
-        return save_rates.Range(1.0, min(low, 1.0), max(high, 1.0), self.settings.confidence)
+        return save_rates.Range(1.0, min(low, NOT_SURE[0]), max(high, 1.0), self.settings.confidence)
 
     @cached_property
     def outlook(self) -> spending.Outlook | NotComputable:

@@ -223,7 +223,7 @@ class SpendingBook(OffersBook):
     @cached_property
     def break_even(self) -> pd.DataFrame | NotComputable:
         """What a contact may cost at most, by stage and value band (thirds of all who may be written to): group, stage,
-        band, customers, value (mean), save_rate, cost_a_head, break_even, cost, recoverable, net, spend.
+        band, customers, value (mean), save_rate, sure, cost_a_head, break_even, cost, recoverable, net, spend.
         """
 
         def rows(offers: pd.DataFrame) -> pd.DataFrame | NotComputable:
@@ -241,6 +241,7 @@ class SpendingBook(OffersBook):
             table = table.merge(paid[["segment", "save_rate", "cost_a_head"]], on="segment")
             table = table.assign(value=table.value / table.customers, cost=table.customers * table.cost_a_head)
             table = in_words(table).assign(band=table.band.map(dict(enumerate(BANDS))))
+            table = table.merge(self.save_rates[["segment", "sure"]], on="segment")
             return spending.decisions(table.assign(group=table.stage + ", " + table.band + " value"))
 
         return _with(self.offers, rows)

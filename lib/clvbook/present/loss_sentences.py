@@ -60,8 +60,9 @@ def to_quote(table: pd.DataFrame, sales: float, settings: Any) -> str:
         return never
     money = words.short_money_in(settings.currency)
     return (
-        f"To say how much business went, quote the first: customers who brought {money(found.revenue)} in their last "
-        f"year stopped buying; the shop sold for {money(sales)} in the same twelve months. {never} What was lost is "
+        f"To say how much business went, quote the first: {words.count(found.customers, 'customer')} have stayed away "
+        f"for too long; in the year before their last purchase they brought {money(found.revenue)}, and some of them "
+        f"will return. For scale: the shop sold for {money(sales)} in these twelve months. {never} What was lost is "
         "not what can be saved: that is save rate times value, above."
     )
 
@@ -161,7 +162,7 @@ def margins(table: pd.DataFrame, settings: Any) -> str:
         return f"{told}What winning one more customer costs and brings is not computable: {new.net.reason}."
     told += (
         f"Winning one more costs {money(new.cost)}, as the dearest source did in the last year, and brings "
-        f"{money(new.value)}. "
+        f"{money(new.value)} of profit in {words.days(settings.horizon_days)}, the first order included. "
     )
     if isinstance(kept.net, NotComputable):
         return told
@@ -169,7 +170,8 @@ def margins(table: pd.DataFrame, settings: Any) -> str:
     if kept.low <= new.per_unit <= kept.high:
         return (
             f"{told}Which of the two returns more for each {one} is open: {form(new.per_unit)} lies within what "
-            f"keeping may return by the save rates' interval, {words.interval(kept.low, kept.high, form)}."
+            f"keeping may return by the save rates' interval, {words.interval(kept.low, kept.high, form)}. Further "
+            "down the list keeping returns less."
         )
     better = "keeping" if kept.per_unit > new.per_unit else "winning new ones"
     return f"{told}At the margin {better} returns more for each {one}: compare these two, never the averages."

@@ -170,7 +170,7 @@ def frontier(
         for at, height, marker, colour, label in marks:
             axes.vlines(at, 0, height, color=colour, linewidth=1, linestyle=(0, (2, 2)))
             axes.plot(at, height, marker, color=colour, markersize=8, label=label, zorder=3)
-        beyond = "beyond it the money stays unspent: the next unit returns less than one"
+        beyond = "beyond it: leave the money unspent"
         axes.plot([worth_spending, end], [best, best], color=MUTED, linestyle=(0, (4, 3)), label=beyond)
         axes.set_xlim(0, end)
         pen.from_zero(axes, money=currency, room=0.08)
@@ -294,17 +294,19 @@ def break_even(frame: pd.DataFrame, *, title: str, currency: str, by: str = "seg
     """What a contact may cost at most against what it costs, and the net profit of contacting all, by segment.
 
     `frame`: the column `by` (labels), break_even and cost_a_head (money a head; the cost of
-    `retention.spending.decisions` is that of all: divide it by customers), net (money, of all together).
+    `retention.spending.decisions` is that of all: divide it by customers), net (money, of all together), optionally
+    sure (whether its effect is surely above 0: others only may pay).
     """
     names = [words.name(value) for value in frame[by]]
     most, cost = interval_rows.figures(frame["break_even"]), interval_rows.figures(frame["cost_a_head"])
     form, total = words.money_in(currency), words.short_money_in(currency)
+    pays = ["pays" if sure else "may pay" for sure in frame["sure"]] if "sure" in frame else ["pays"] * len(frame)
     known = np.concatenate([most, cost])
     known = known[~np.isnan(known)]
     log = bool(len(known) and known.min() > 0 and known.max() / known.min() > 30)
     verdicts = [
-        "" if isinstance(net, NotComputable) else f"{'pays' if net > 0 else 'does not pay'}, {total(net)}"
-        for net in frame["net"]
+        "" if isinstance(net, NotComputable) else f"{word if net > 0 else 'does not pay'}, {total(net)}"
+        for net, word in zip(frame["net"], pays, strict=True)
     ]
 
     def paint(pen: Pen) -> None:

@@ -56,7 +56,7 @@ def decision(found: Any, outlook: Any, listed: Any, settings: Any) -> str:
     return (
         f"Spend {amount} on writing to {words.count(found.customers, 'customer')}: expected net profit {result} over "
         f"the next {words.days(settings.horizon_days)}. About {kept} stay because of it, at "
-        f"{words.money(found.spent / found.saved, settings.currency)} each; the others do what they would have done. "
+        f"{words.money(found.cost_a_kept_customer, settings.currency)} each; the others do what they would have done. "
         f"The chance that it pays is {likely} if the save rates "
         f"{'assumed hold' if settings.retention_save_rate is not None else 'measured so far last'}, and if purchases "
         f"are won rather than brought forward.{_surely(listed, settings)} The list is tables/retention_list.csv, the "
@@ -74,7 +74,7 @@ def _surely(listed: pd.DataFrame, settings: Any) -> str:
     money = words.money_in(settings.currency, digits=0)
     return (
         f" Surely above 0 is the effect on the {words.listing(sure.stage)} alone: {money(sure.cost.sum())} of the "
-        f"money, {money(sure.net.sum())} of the profit."
+        f"money, an expected {money(sure.net.sum())} of the profit."
     )
 
 
@@ -108,16 +108,16 @@ def hold_out(listed: pd.DataFrame, overlap: int, known_on: Any, settings: Any) -
     if overlap:
         twice = (
             f" {words.count(overlap, 'customer')} to write to are on the lifecycle page's lists, too (column "
-            "act_list): write to them once. Who is held out here is held out there."
+            "act_list): write to them from this one, and strike them there. Who is held out here is held out there."
         )
     if not spared:
         return f"Nobody on the list is held out (holdout_share): nobody will know what it changed.{twice}"
     cost = words.money(listed.forgone.sum(), settings.currency, digits=0)
     return (
         f"The list names {words.number(spared)} more, drawn at random, who get nothing (send: no), from no campaign, "
-        f"until {words.day(known_on)}: then comparing the two adds to what is known of the effects, though one list "
-        f"alone seldom shows them. That forgoes an expected {cost}. Keep the file as it is, and name it under sends "
-        f"(data/README.md).{twice}"
+        f"until {words.days(settings.stage_bounds[0])} after the sending ({words.day(known_on)}, if it is sent at "
+        "once): then comparing the two adds to what is known of the effects, though one list alone seldom shows them. "
+        f"That forgoes an expected {cost}. Keep the file as it is, and name it under sends (data/README.md).{twice}"
     )
 
 
@@ -139,11 +139,13 @@ def budget(found: Any, scenarios: Any, margins: Any, settings: Any) -> str:
             f"{money(most)} the next {one} returns less than {one}."
         )
     else:
+        added, gained = most - found.spent, found.frontier.net - found.net
+        each = f" ({words.money(1 + gained / added, settings.currency)} for each {one})" if added > 0 else ""
         told = (
-            f"{money(given)} is what the parameters set (retention_budget). It is spent in full, and its last {one} "
-            f"still returns {words.money(found.last_unit, settings.currency)}. {money(most - found.spent)} more, "
-            f"{money(most)} in all, would add {money(found.frontier.net - found.net)} of net profit; beyond that the "
-            f"next {one} returns less than {one}."
+            f"{money(given)} is what the parameters set for this list (retention_budget). It is spent in full, and its "
+            f"last {one} still returns {words.money(found.last_unit, settings.currency)}. {money(most - found.spent)} "
+            f"more, {money(most)} in all, would add {money(found.frontier.net - found.net)} of net profit{each}; "
+            f"beyond that the next {one} returns less than {one}."
         )
     if not isinstance(scenarios, NotComputable):
         half = scenarios[scenarios.save_rate == 0.5].worth_spending.iloc[0]
@@ -154,8 +156,8 @@ def budget(found: Any, scenarios: Any, margins: Any, settings: Any) -> str:
     if isinstance(new, NotComputable) or new <= found.last_unit:
         return told
     return (
-        f"{told} Winning new customers may return more for that last {one}, {words.money(new, settings.currency)}: see "
-        "the end of the page."
+        f"{told} Winning new customers may return more, {words.money(new, settings.currency)} for each {one}: compare "
+        "them (near the end of the page) before spending more here."
     )
 
 
@@ -183,6 +185,7 @@ def save_rates(rates: pd.DataFrame, offers: Any, settings: Any) -> str:
                 f" The interval of the {words.listing(unsure)} reaches 0: what is planned with there leans on the "
                 "other stages."
             )
+        told += " It holds for messages and coupons like those of the campaigns measured."
     if isinstance(offers, NotComputable):
         return f"{told} What a contact costs is not known: {offers.reason}."
     money = words.money_in(settings.currency)
@@ -202,8 +205,8 @@ def value(settings: Any) -> str:
     return (
         "Who is kept is taken to be worth the profit (revenue times margin_rate) that is still expected of a customer "
         f"like them in the next {words.days(settings.horizon_days)}, as if the others had gone for good. Some would "
-        "have come later anyway, most of all among the active: these values are rather too high, and half of them is "
-        "a case below. The campaign page shows whether gains last."
+        "have come later anyway, most of all among the active, and nobody has measured how many: the interval at the "
+        "top draws these values from half of that up. The campaign page shows whether gains last."
     )
 
 
@@ -345,7 +348,9 @@ def check(table: pd.DataFrame, rates: Any) -> str:
     if isinstance(rates, NotComputable) or isinstance(rates.treated.iloc[0], NotComputable):
         return told
     size = 2 / (1 / rates.treated.astype(float) + 1 / rates.held_out.astype(float))  # arms of equal size as telling
+    nearest = min(table.per_arm, key=lambda per_arm: abs(np.log(size.median() / per_arm)))
     return (
         f"{told} This shop's experiments are as telling as {words.number(round(size.min(), -2))} to "
-        f"{words.number(round(size.max(), -2))} customers an arm."
+        f"{words.number(round(size.max(), -2))} customers an arm: it is most like the row of {words.number(nearest)}. "
+        "What the simulated shops earn is not what this one would; which list is better carries over."
     )

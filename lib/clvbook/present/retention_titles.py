@@ -32,7 +32,7 @@ def reasons(split: pd.DataFrame) -> str:
 def break_even(table: pd.DataFrame) -> str:
     """table: `Book.break_even`."""
     known = [row.spend for row in table.itertuples() if not isinstance(row.spend, NotComputable)]
-    return f"A contact pays in {sum(known)} of {words.count(len(known), 'group')}"
+    return f"A contact is expected to pay in {sum(known)} of {words.count(len(known), 'group')}"
 
 
 @otherwise("Net profit against budget")
@@ -57,7 +57,7 @@ def rules(table: pd.DataFrame) -> str:
         return "No rule of thumb pays with the same money"
     if ours < 1.005 * best:
         return "The best rule of thumb brings as much as the list"
-    return f"The list brings {words.percent(ours / best - 1, digits=0)} more than the best rule of thumb"
+    return f"The list is expected to bring {words.percent(ours / best - 1, digits=0)} more than the best rule of thumb"
 
 
 def outlook(found: Any, form: words.Form, *, confidence: float) -> str | None:

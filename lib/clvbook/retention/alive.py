@@ -125,7 +125,7 @@ def alive_weighted(
         low=low,
         high=high,
         margin_rate=margin_rate,
-        use_for="what winning back could bring at most: expected revenue that is gone with today's silent customers",
+        use_for="what winning back could bring at most: expected revenue that is gone with those who may not come back",
         one_time=int(found["one_time"]) if by_waits else 0,
         extrapolated=extrapolated,
         capped=int(found["capped"]),

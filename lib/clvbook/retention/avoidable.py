@@ -126,11 +126,10 @@ def avoidable(
             "revenue": worth.sum(axis=1),
         }
     )
-    whom = (
-        "the target"
-        if target is not None
-        else f"the cohort of {benchmark} ({100 * kept:.0f} % of its lead is not luck)"
+    best_seen = (
+        f"the cohort of {benchmark}, the best of those seen for so long ({100 * kept:.0f} % of its lead is not luck)"
     )
+    whom = "the target" if target is not None else best_seen
     return Avoidable(
         estimator="avoidable",
         counts=f"purchases that did not come in the {months} months after the first, had all cohorts stayed as {whom}; "
