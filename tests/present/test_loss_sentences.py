@@ -103,9 +103,9 @@ def test_margins(settings):
     told = plain(lost.margins(pd.DataFrame([new, kept]), settings()))
     assert told.startswith("Where the list ends, one more customer kept costs ¥20.00 and is worth ¥90.00 of profit.")
     assert "brings ¥100 of profit in 365 days, the first order included" in told
-    assert "At the margin keeping returns more for each ¥1" in told
+    assert "By these figures keeping returns more for each ¥1" in told
     less = pd.DataFrame([new, {**kept, "per_unit": 1.5, "low": 1.0, "high": 2.0}])
-    assert "At the margin winning new ones" in lost.margins(less, settings())
+    assert "By these figures winning new ones" in lost.margins(less, settings())
     unsure = pd.DataFrame([new, {**kept, "low": 2.0}])
     assert "is open: 2.5 lies within what keeping may return" in lost.margins(unsure, settings())
     unknown = pd.DataFrame([{**new, "net": WHY}, kept], dtype=object)

@@ -174,4 +174,4 @@ def margins(table: pd.DataFrame, settings: Any) -> str:
             "down the list keeping returns less."
         )
     better = "keeping" if kept.per_unit > new.per_unit else "winning new ones"
-    return f"{told}At the margin {better} returns more for each {one}: compare these two, never the averages."
+    return f"{told}By these figures {better} returns more for each {one} more: compare these two, never the averages."

@@ -185,7 +185,7 @@ def save_rates(rates: pd.DataFrame, offers: Any, settings: Any) -> str:
                 f" The interval of the {words.listing(unsure)} reaches 0: what is planned with there leans on the "
                 "other stages."
             )
-        told += " It holds for messages and coupons like those of the campaigns measured."
+        told += " All this holds for messages and coupons like those of the campaigns measured."
     if isinstance(offers, NotComputable):
         return f"{told} What a contact costs is not known: {offers.reason}."
     money = words.money_in(settings.currency)
