@@ -197,8 +197,8 @@ def test_who_is_left_out_and_held_out(settings):
     assert said.left_out(reasons.iloc[:0], settings()) == "Every customer is on the list."
     day = date(2026, 12, 16)
     told = plain(said.hold_out(stages(0.01, 0.02), 4, day, settings()))
-    assert told.startswith("The list names 6 more, drawn at random, who get nothing (send: no)")
-    assert "until 45 days after the sending (16 December 2026, if it is sent at once)" in told
+    assert told.startswith("The list names 6 more, drawn at random, who get nothing of it (send: no)")
+    assert "45 days after the sending (16 December 2026, if it is sent at once) comparing the two" in told
     assert "forgoes an expected ¥10." in told
     assert (
         "4 customers to write to are on the lifecycle page's lists, too (column act_list): write to them from this"

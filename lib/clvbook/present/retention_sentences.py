@@ -114,10 +114,11 @@ def hold_out(listed: pd.DataFrame, overlap: int, known_on: Any, settings: Any) -
         return f"Nobody on the list is held out (holdout_share): nobody will know what it changed.{twice}"
     cost = words.money(listed.forgone.sum(), settings.currency, digits=0)
     return (
-        f"The list names {words.number(spared)} more, drawn at random, who get nothing (send: no), from no campaign, "
-        f"until {words.days(settings.stage_bounds[0])} after the sending ({words.day(known_on)}, if it is sent at "
-        "once): then comparing the two adds to what is known of the effects, though one list alone seldom shows them. "
-        f"That forgoes an expected {cost}. Keep the file as it is, and name it under sends (data/README.md).{twice}"
+        f"The list names {words.number(spared)} more, drawn at random, who get nothing of it (send: no) and are "
+        f"otherwise treated like the rest. {words.days(settings.stage_bounds[0])} after the sending "
+        f"({words.day(known_on)}, if it is sent at once) comparing the two adds to what is known of the effects, "
+        f"though one list alone seldom shows them. That forgoes an expected {cost}. Keep the file as it is, and name "
+        f"it under sends (data/README.md).{twice}"
     )
 
 
