@@ -139,7 +139,7 @@ def test_where_a_contact_pays(settings):
     rows = [("silent", "high", 1.0, 0.2, 5.0, True), ("lost", "low", 0.1, 0.2, -5.0, False)]
     names = ["stage", "band", "break_even", "cost_a_head", "net", "spend"]
     told = plain(said.break_even(pd.DataFrame(rows, columns=names), settings()))
-    assert "It pays in 1 of 2 groups" in told
+    assert "It is expected to pay in 1 of 2 groups (“may pay” where" in told
     assert "the silent of high value: up to ¥1.00 each" in told
     assert "It does not pay for the lost of low value. The sums at right" in told
     nothing = pd.DataFrame([("lost", "low", -0.1, 0.2, -5.0, False)], columns=names)

@@ -55,7 +55,8 @@ def test_intervals_in_words():
     frame = pd.DataFrame({"low": [0.01, WHY], "high": [0.03, WHY]}, dtype=object)
     assert plain(titles.rates(frame).span[0]) == "1.0–3.0 %"
     assert titles.rates(frame).span[1] == WHY
-    assert "points" in titles.rates(frame.assign(measured=0.02)).span[0]
+    differences = titles.rates(frame.assign(measured=[0.02, WHY]))
+    assert (plain(differences.span[0]), differences.span[1]) == ("+2.0 (+1.0–3.0 points)", WHY)
     losses = frame.assign(estimator=["stage flow", "other"], customers=[3.0, WHY], low=[1.0, WHY], high=[5.0, WHY])
     told = titles.lost(losses, money)
     assert plain(told.span[0]) == "¥1–5"

@@ -222,9 +222,10 @@ def break_even(table: pd.DataFrame, settings: Any) -> str:
     best = max(known, key=lambda row: row.break_even)
     if best.break_even <= 0:
         return "No effect of a contact is seen in any group: nothing may be spent on one."
+    maybe = "" if settings.retention_save_rate is not None else " (“may pay” where its effect is not surely above 0)"
     told = (
-        f"A contact may cost at most its save rate times the customer's value. It pays in {len(pays)} of "
-        f"{words.count(len(known), 'group')}. Most may be spent on the {best.stage} of {best.band} value: up to "
+        f"A contact may cost at most its save rate times the customer's value. It is expected to pay in {len(pays)} of "
+        f"{words.count(len(known), 'group')}{maybe}. Most may be spent on the {best.stage} of {best.band} value: up to "
         f"{money(best.break_even)} each, against {money(best.cost_a_head)} that a contact costs, coupons included."
     )
     losing = [f"the {row.stage} of {row.band} value" for row in known if not row.spend]

@@ -107,10 +107,20 @@ def under(value: Any, detail: str) -> str | None:
 
 
 def rates(table: Any) -> pd.DataFrame | NotComputable:
-    """A frame of rates with low and high, and their interval in words as span: in points for differences."""
+    """A frame of rates with low and high, and their interval in words as span. Of differences, measured, which are in
+    points: the difference before its interval.
+    """
     if isinstance(table, NotComputable):
         return table
-    return table.assign(span=_spans(table.low, table.high, words.points if "measured" in table else words.percent))
+    if "measured" not in table:
+        return table.assign(span=_spans(table.low, table.high, words.percent))
+    spans = zip(table.measured, _spans(table.low, table.high, words.points), strict=True)
+    return table.assign(
+        span=[
+            rate if isinstance(rate, NotComputable) else f"{words.points(rate).split(words.SPACE)[0]} ({span})"
+            for rate, span in spans
+        ]
+    )
 
 
 def lost(table: pd.DataFrame, form: words.Form) -> pd.DataFrame:
