@@ -283,14 +283,15 @@ def sure(table: pd.DataFrame, listed: pd.DataFrame, outlook: Any, settings: Any)
 
 
 @tells
-def rules(table: pd.DataFrame, settings: Any) -> str:
+def rules(table: pd.DataFrame, found: Any, settings: Any) -> str:
     """Is the ranking better than a rule of thumb?"""
     money = words.money_in(settings.currency, digits=0)
     by = {row.rule: row for row in table.itertuples()}
     return (
         f"With the same money the list brings {money(by['net profit'].net)}, the most valuable first "
         f"{money(by['most valuable'].net)}, and those first who have been silent longest, the riskiest, "
-        f"{money(by['riskiest'].net)}. Who is most at risk is often past keeping: what counts is how much a contact "
+        f"{money(by['riskiest'].net)}; no list at all can bring more than {words.money(found.gap, settings.currency)} "
+        "more by these figures. Who is most at risk is often past keeping: what counts is how much a contact "
         "changes, and what that is worth."
     )
 
