@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from clvbook import report
-from clvbook.cli import main
+from clvbook.cli import _writable, main
 from clvbook.simulate import simulate_shop
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +103,20 @@ def test_what_cannot_be_run_is_told_with_its_exit_code_and_a_hint(
     assert "\nHint: " in result["error"]
     assert result["error"] in done.stderr
     assert not list(tmp_path.glob("small/2*"))  # no month; the history may tell of the failure
+
+
+def test_a_folder_that_takes_no_reports_is_told_before_anything_runs(shop, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLVBOOK_HOME", str(ROOT))
+    monkeypatch.setattr(report, "warm", None)  # nothing is started
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    done = CliRunner().invoke(main, ["run", str(shop), "--output", str(tmp_path / "file")])
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (done.exit_code, result["status"], result["shop"]) == (2, "failed", "small")
+    assert "reports cannot be written there" in result["error"]
+    assert "\nHint: name another folder with --output" in result["error"]
+    fine = tmp_path / "new" / "folder"
+    assert _writable(fine) == fine
+    assert not list(fine.iterdir())
 
 
 def test_a_run_that_is_refused_leaves_no_process(shop, tmp_path, monkeypatch):

@@ -48,6 +48,7 @@ def run(params, month, first, last, only, sets, output, jobs, force) -> None:
     with _answering(result):
         settings = load_settings(params, _overrides(sets, month))
         result["shop"] = settings.shop
+        reports = _writable(output or home() / "reports")
         from clvbook import report
 
         with report.warm(home() / "notebooks") as kernels:
@@ -55,10 +56,22 @@ def run(params, month, first, last, only, sets, output, jobs, force) -> None:
                 one = settings.model_copy(update={"month": each}) if each else settings
                 with _progress() as progress:
                     options = {"only": list(only) or None, "jobs": jobs, "force": force, "progress": progress}
-                    _run_month(one, result, kernels=kernels, reports=output or home() / "reports", **options)
+                    _run_month(one, result, kernels=kernels, reports=reports, **options)
                 if result["status"] == "current":
                     click.echo(f"{result['month']} is already current (revision {result['revision']})", err=True)
                 click.echo(result["index"])
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, there and to be written to: better known before the work than after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".writable").touch()
+        (folder / ".writable").unlink(missing_ok=True)
+    except OSError as error:
+        fact = f"{folder}: reports cannot be written there: {error.strerror}"
+        raise BadParameters(fact, "name another folder with --output, or make room for this one") from error
+    return folder
 
 
 def _run_month(settings: Settings, result: dict[str, Any], *, kernels, reports: Path, **options: Any) -> None:
