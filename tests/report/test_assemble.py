@@ -57,6 +57,18 @@ class Bench:
         return self.shelf.month("2026-10") / name
 
 
+def test_what_a_page_comes_to_is_the_first_paragraph_that_it_says():
+    shown = [
+        {"text/html": "<table></table>", "text/plain": "a table"},
+        {"text/html": '<p class="clv-banner">Beware.</p>', "text/plain": "Beware."},
+        {"text/html": '<p class="clv-say">Spend &lt;1.</p>', "text/plain": "Spend <1."},
+        {"text/html": '<p class="clv-say">More.</p>', "text/plain": "More."},
+    ]
+    nb = notebook("# A question")
+    nb.cells[1].outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    assert assemble._answer(Executed(nb, {}, 1.0)) == "Spend <1."
+
+
 @pytest.fixture
 def bench(tmp_path):
     return Bench(tmp_path)
@@ -69,6 +81,7 @@ def test_a_page_is_recorded_with_its_title_its_question_and_its_tables(bench, tm
     found = bench.run(**{"1_value": ([KPI], ["scored.csv", "by_month/2026-10.csv"])}, tables=tmp_path / "given")
     record = found["pages"]["value"]
     assert (record["title"], record["lead"], record["href"]) == ("What it is worth", "Who is worth what?", "value.html")
+    assert record["answer"] == ""  # it says nothing
     assert record["tables"] == {"tables/by_month/2026-10.csv": 7, "tables/scored.csv": 7}
     assert (record["carried"], record["seconds"]["executed"]) == (None, 1.5)
     assert found["kpis"] == [KPI | {"page": "value"}]

@@ -61,6 +61,7 @@ def one_page(run: "Run", stem: str, executed: Executed) -> Made:
         "key": run.recipe.page_key(stem),
         "title": _title(executed, stem),
         "lead": _lead(executed),
+        "answer": _answer(executed),
         "href": f"{name}.html",
         "carried": None,
         "kpis": kpis,
@@ -166,6 +167,13 @@ def _lead(executed: Executed) -> str:
     """The line under the title: what the page answers."""
     lines = executed.notebook.cells[0].source.splitlines()
     return next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
+
+
+def _answer(executed: Executed) -> str:
+    """The first paragraph that the notebook says: what the page comes to."""
+    shown = (output.get("data", {}) for cell in executed.notebook.cells for output in cell.get("outputs", []))
+    said = (data for data in shown if data.get("text/html", "").startswith('<p class="clv-say">'))
+    return next((data["text/plain"] for data in said), "")
 
 
 def _source_title(source: bytes, stem: str) -> str:

@@ -11,9 +11,12 @@ month.html.j2 gets
     previous, next {month, month_name, href} or None
     revisions [{revision, href, current}]           this month's, newest first; current = the page itself
     changes [str]                                   what this revision was made from that the one before was not
-    tiles [{name, label, text, unit, value, low, high, reason, href, page, previous}]
-                                                    previous = {month_name, text} or None; value None comes with reason
-    pages [{name, title, lead, href, notebook, carried}]  carried = revision it was taken over from, or None
+    pages [{name, title, lead, answer, href, notebook, carried, tiles}]
+                                                    carried = revision it was taken over from, or None; answer = what
+                                                    the page comes to, its first paragraph; tiles = its figures
+                                                    [{name, label, text, unit, value, low, high, reason, href, page,
+                                                    previous}], previous = {month_name, text} or None; value None
+                                                    comes with reason
     left_out [{name, title}]                        notebooks that this revision did not run
     tables [{name, href, kind, size, page}]         kind "CSV" or "Parquet", size "12 kB"
     checks [{name, passed, detail, page}]
@@ -60,6 +63,12 @@ def month_page(found: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> s
     before = max((m for m in manifests if m < month), default=None)
     after = min((m for m in manifests if m > month), default=None)
     texts = {k["name"]: k["text"] for k in manifests[before]["kpis"] if k.get("text")} if before else {}
+    tiles = [
+        tile | {"previous": {"month_name": month_name(before), "text": texts[tile["name"]]}}
+        if tile["name"] in texts
+        else tile
+        for tile in _tiles(found)
+    ]
     context = {
         **_common(found),
         "month": month,
@@ -83,17 +92,13 @@ def month_page(found: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> s
             for number in range(newest, 0, -1)
         ],
         "changes": found["changes"],
-        "tiles": [
-            tile | {"previous": {"month_name": month_name(before), "text": texts[tile["name"]]}}
-            if tile["name"] in texts
-            else tile
-            for tile in _tiles(found)
-        ],
         "pages": [
             {
                 "name": name,
                 "title": page["title"],
                 "lead": page.get("lead", ""),
+                "answer": page.get("answer", ""),
+                "tiles": [tile for tile in tiles if tile["page"] == name],
                 "href": page["href"],
                 "notebook": f"notebooks/{page['notebook']}.ipynb",
                 "carried": page["carried"],
