@@ -5,7 +5,7 @@ import nbformat
 import pytest
 
 from clvbook.errors import BadParameters, PublishFailed
-from clvbook.report import assemble
+from clvbook.report import assemble, history
 from clvbook.report.execution import Executed
 from clvbook.report.manifest import Recipe
 from clvbook.report.publish import Shelf
@@ -196,3 +196,18 @@ def test_a_page_that_does_not_hold_is_not_published(desk):
     for name in ("figures_have_alt", "one_h1", "kpis_have_value_or_reason", "tables_hold_no_formula"):
         assert f"value: {name}: " in caught.value.fact
     assert not desk.month.exists()
+
+
+def test_a_page_without_a_single_figure_gives_its_answer_alone(bench):
+    bench.write("1_value")
+    known, missing = KPI, KPI | {"name": "worth", "label": "Worth", "value": None, "text": "", "reason": "no margin"}
+    found = bench.run(**{"1_value": ([known, missing], [])})
+    page = found["pages"]["value"]
+    both = history.month_page(found, {"2026-10": found})
+    assert both.count('<span class="label">') == 2
+    found["kpis"] = [missing | {"page": "value"}]
+    assert history.month_page(found, {"2026-10": found}).count('<span class="label">') == 1  # nothing else is said
+    page["answer"] = "Not computable: no margin."
+    alone = history.month_page(found, {"2026-10": found})
+    assert "Not computable: no margin." in alone
+    assert '<span class="label">' not in alone
