@@ -103,6 +103,10 @@ FAILED = ROW | {
     "tiles": [], "revisions": [], "reason": HOSTILE, "hint": "export again",
     "notebooks": [{"name": "1_data_quality.ipynb", "href": "failures/2026-11/1_data_quality.ipynb"}],
 }  # fmt: skip
+REVISIONS = {
+    "csp": CSP, "shop": HOSTILE, "versions": ABOUT["versions"],
+    "months": [{"month_name": "October 2026", "revisions": [{"revision": n, "href": f"{n}/a.html"} for n in (2, 1)]}],
+}  # fmt: skip
 HISTORY = {"csp": CSP, "shop": HOSTILE, "versions": ABOUT["versions"], "rows": [FAILED, ROW, ROW | {"tiles": KPIS[:1]}]}
 
 
@@ -115,18 +119,19 @@ def pages(tmp_path_factory):
         "month": jinja.get_template("month.html.j2").render(MONTH),
         "history": jinja.get_template("history.html.j2").render(HISTORY),
         "first": jinja.get_template("history.html.j2").render(HISTORY | {"rows": [FAILED]}),
+        "revisions": jinja.get_template("revisions.html.j2").render(REVISIONS),
     }
     for name, html in made.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
 
 
-@pytest.mark.parametrize("name", ["notebook", "month", "history"])
+@pytest.mark.parametrize("name", ["notebook", "month", "history", "revisions"])
 def test_nothing_troubles_a_reader(pages, faults, name):
     assert faults(pages[name]) == []
 
 
-@pytest.mark.parametrize("name", ["notebook", "month", "history", "first"])
+@pytest.mark.parametrize("name", ["notebook", "month", "history", "first", "revisions"])
 def test_one_file_without_script_or_address(pages, name):
     html = pages[name].read_text(encoding="utf-8")
     assert "<script" not in html

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,6 +93,11 @@ def test_restated_data_make_a_new_revision_and_keep_the_old_one(desk):
     kept = files(desk.shop / "revisions" / "2026-10.1")
     assert {name for name in old if kept[name] != old[name]} == {"index.html"}
     assert "../../2026-10/index.html" in kept["index.html"].decode()  # the old page points to the new one
+    # what its other pages call "all months" is one folder up, wherever they are read
+    up = (desk.shop / "revisions" / "index.html").read_text()
+    links = re.findall(r'href="([^"]+)"', up)
+    assert links == ["../index.html", "2026-10.2/index.html", "2026-10.1/index.html"]
+    assert all((desk.shop / "revisions" / link).exists() for link in links)
     assert "margin_rate: not set before, 0.5 now." in (desk.month / "index.html").read_text()
 
 
@@ -225,7 +231,8 @@ def test_killed_at_any_moment_the_published_month_stands_whole(desk, step, secon
     assert not alive
     assert desk.run(force=True).revision == number + 1
     assert not list((desk.shop / ".staging").glob("*"))
-    assert len(list((desk.shop / "revisions").iterdir())) == number + 1
+    kept = {path.name for path in (desk.shop / "revisions").iterdir()}
+    assert kept == {"index.html", *(f"2026-10.{made}" for made in range(1, number + 2))}
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])

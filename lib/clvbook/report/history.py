@@ -1,6 +1,7 @@
 """The month's page and the shop's history, made again from the manifests whenever a month is added.
 
-in: the manifests of a `Shelf`; out: <month>/index.html of every revision (unless notebook 0 makes it) and index.html
+in: the manifests of a `Shelf`; out: <month>/index.html of every revision (unless notebook 0 makes it), index.html, and
+    revisions/index.html, where "all months" of a page leads that is read in its old revision's folder
 Templates: template/month.html.j2 and template/history.html.j2, autoescaped. All hrefs are relative and ready to use.
 
 month.html.j2 gets
@@ -26,6 +27,8 @@ history.html.j2 gets
     rows [{status "published" | "failed", word, month, month_name, dates, href or None, revision or None, when, seconds,
            tiles (first three, as above), reason, hint, notebooks [{name, href}], revisions [{revision, href}]}]
                                                     newest month first; word = "published" or the failure's word
+
+revisions.html.j2 gets csp, shop, versions, months [{month_name, revisions [{revision, href}]}], the newest first
 """
 
 from functools import cache
@@ -53,6 +56,8 @@ def refresh(shelf: Shelf) -> None:
             if found and found["index"] == "month":
                 write(folder / "index.html", month_page(found, manifests))
     write(shelf.folder / "index.html", history_page(shelf, manifests))
+    if manifests:
+        write(shelf.folder / "revisions" / "index.html", revisions_page(manifests))
 
 
 def month_page(found: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> str:
@@ -120,6 +125,22 @@ def month_page(found: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> s
         "checks": found["checks"],
     }
     return _templates().get_template("month.html.j2").render(context)
+
+
+def revisions_page(manifests: dict[str, dict[str, Any]]) -> str:
+    """Every revision of every month, as links from within revisions/."""
+    months = [
+        {
+            "month_name": month_name(month),
+            "revisions": [
+                {"revision": number, "href": f"{month}.{number}/index.html"}
+                for number in range(manifests[month]["revision"], 0, -1)
+            ],
+        }
+        for month in sorted(manifests, reverse=True)
+    ]
+    newest = manifests[max(manifests)]
+    return _templates().get_template("revisions.html.j2").render({**_common(newest), "months": months})
 
 
 def history_page(shelf: Shelf, manifests: dict[str, dict[str, Any]]) -> str:
