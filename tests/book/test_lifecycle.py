@@ -87,13 +87,13 @@ def test_the_lists_in_tables_are_those_of_the_actions(brought, tables):
 
 
 def test_what_to_send_is_what_the_lists_hold(brought):
-    rows = brought.to_send.set_index(["stage", "kind"])
+    rows = brought.to_send.set_index(["stage", "bought"])
     for trigger, stage in zip(brought.bounds, brought.stage_names, strict=False):
         listed = brought.actions.at(trigger).to_pandas()
         for offer, count in listed.offer[listed.send == "yes"].value_counts().items():
             assert rows.write_to[rows.offer == offer].tolist() == [count]
             assert rows.index[rows.offer == offer].get_level_values("stage").tolist() == [stage]
-    total = rows.loc[("all", "all")]
+    total = rows.loc[("all", "")]
     assert total.write_to == brought.waiting.write_to.sum() == brought.due.write_to.sum() > 0
     assert total.value == pytest.approx(brought.waiting.value.iloc[:-1].sum())
     assert total.value_write_to < total.value

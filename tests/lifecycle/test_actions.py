@@ -175,10 +175,10 @@ def test_what_to_send_is_told_by_kind_and_adds_up_to_the_lists(con):
     )
     out = registered(con, "gone", pd.DataFrame({"customer_id": ["c0", "c2"]}))
     found = actions.ending(table, scores=scores, opted_out=out, **ASK)
-    told = found.to_send.set_index(["stage", "kind"])
+    told = found.to_send.set_index(["stage", "bought"])
     assert told.index.tolist() == [
-        *((stage, kind) for stage in ("active", "silent", "sleeping") for kind in actions.KINDS),
-        ("all", "all"),
+        *((stage, often) for stage in ("active", "silent", "sleeping") for often in actions.BOUGHT),
+        ("all", ""),
     ]
     assert told.offer.tolist()[:4:2] == list(actions.OFFERS[:2])
     assert told.offer.tolist()[1:4:2] == list(actions.SECOND_PURCHASE[:2])

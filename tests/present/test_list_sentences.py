@@ -35,7 +35,7 @@ WAITING = pd.DataFrame(
 SEND = pd.DataFrame(
     {
         "stage": ["active", "active", "silent", "silent", "sleeping", "sleeping", "all"],
-        "kind": ["repeat", "one_time"] * 3 + ["all"],
+        "bought": ["twice or more", "once"] * 3 + [""],
         "offer": ["new arrivals", "gift", "small coupon", "better gift", "strong offer", "best gift", ""],
         "write_to": [18, 19, 0, 0, 0, 0, 37],
         "value_write_to": [3000.0, 1000.0, 0.0, 0.0, 0.0, 0.0, 4000.0],
@@ -76,14 +76,14 @@ def test_the_head_names_who_moves_what_goes_to_how_many_and_who_is_held_out():
         "In the next 7 days, unless they buy before: 41 customers become silent (45 days without a purchase); send new "
         "arrivals to 18 who bought twice or more and gift to 19 who bought once. 1 customer becomes sleeping (90 days "
         "without a purchase); send nothing (held out). The 5 left out, drawn at random, get nothing, so that the "
-        "difference can be measured. The lists are in tables/. 7 of their 37 messages are in time up to 1 October 2026 "
-        "alone, the last up to 6 October 2026: skip rows whose day (valid_until) is over."
+        "difference can be measured. The lists are in tables/. 7 of their 37 messages must go out by 1 October 2026, "
+        "the last by 6 October 2026: skip rows whose day (valid_until) is over."
     )
     more = SEND.assign(write_to=[0, 40, 0, 1, 0, 0, 41])
     one = told(s.about_to_move(WAITING.assign(held_out=[1, 0, 0, 0]), more, DUE.iloc[:1], PLAIN))
     assert "send gift to 40 who bought once. 1 customer becomes sleeping (90 days without a purchase); send bet" in one
     assert "The one left out, drawn at random, gets nothing, so that" in one
-    assert one.endswith("measured. The lists are in tables/; all that is to be sent is in time up to 1 October 2026.")
+    assert one.endswith("measured. The lists are in tables/; all of it must go out by 1 October 2026.")
     nobody = told(s.about_to_move(WAITING.assign(customers=[0, 0, 0, 700]), SEND, DUE, PLAIN))
     assert nobody == "No customer's stage ends in the next 7 days: there is nobody to write to."
 
@@ -194,7 +194,6 @@ def test_a_longer_list_is_proposed_as_far_as_the_bounds_allow(bounds, within, sa
 
 def test_small_words():
     assert (s.stale(date(2026, 10, 8)), s.stale(None)) == ("8 October 2026", "no list")
-    assert [s.bought(kind) for kind in ("repeat", "one_time", "all")] == ["twice or more", "once", ""]
     total = SEND.iloc[-1]
     assert s.written_to(total, words.money_in("CNY")).startswith("¥4,000 from the 37 to write to; not all")
     assert s.written_to(SimpleNamespace(value_write_to=WHY, write_to=3), str) == ""

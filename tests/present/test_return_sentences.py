@@ -217,14 +217,14 @@ def test_the_habit_is_where_the_ladder_flattens(order, said):
 
 def test_the_largest_step_is_named_where_one_surely_rises():
     found = told(s.ladder(ladder(WHY, probabilities=(0.6, 0.7, 0.9), rises=(True, True, WHY)), PLAIN))
-    assert "The largest step is that of purchase 3: 90 % buy again after it, 70 % before it." in found
+    assert "The largest step is that of purchase 3: 90 % buy again after it, 70 % after the one before." in found
     falling = told(s.ladder(ladder(WHY, probabilities=(0.6, 0.5, 0.9)), PLAIN))
     assert "No later step" not in falling
     assert "The largest step" not in told(s.ladder(ladder(WHY), PLAIN))
     both = told(s.ladder(ladder(WHY, naive=0.3, rises=(True, True, WHY)), PLAIN))
-    assert " The largest step is that of purchase 3: 50 % buy again after it, 40 % before it. Where" in both
+    assert " The largest step is that of purchase 3: 50 % buy again after it, 40 % after the one before. Where" in both
     first = told(s.ladder(ladder(WHY, naive=0.3, rises=(True, False, WHY)), PLAIN))
-    assert " The largest step is that of purchase 2: 40 % buy again after it, 30 % before it. Where" in first
+    assert " The largest step is that of purchase 2: 40 % buy again after it, 30 % after the one before. Where" in first
 
 
 def test_a_step_down_is_not_told_as_none():

@@ -28,7 +28,7 @@ SECOND_PURCHASE = (
     "second-purchase gift (a special offer)",
 )
 PARKED = "park until the big sale"  # the source gives up after 180 days, and wakes the lost at Double 11
-KINDS = ("repeat", "one_time")  # of customers: who bought twice or more, and who bought once
+BOUGHT = ("twice or more", "once")  # how often: repeat customers and one-time buyers
 COUNTS = ["customers", "one_time", "held_out", "opted_out"]
 DIGITS = 13  # hex digits of the hash that draws an arm: 52 bits, as many as a float holds exactly
 
@@ -115,18 +115,18 @@ class Actions:
     def to_send(self) -> pd.DataFrame:
         """What is to be sent to how many: one row a list and kind of customer, and a last one of all lists.
 
-        stage (that ends; "all" in the last row), kind (repeat, one_time, all), offer ("" in the last row), customers,
+        stage (that ends; "all" in the last row), bought ("twice or more", "once"), offer (both "" there), customers,
         held_out and write_to (the others), opted_out, revenue and value as in `waiting`, value_write_to (value of who
         is written to).
         """
         listed = self.moving.filter(_.place < len(self.bounds))
-        rows = [(place, kind) for place in range(len(self.bounds)) for kind in KINDS]
+        rows = [(place, often) for place in range(len(self.bounds)) for often in BOUGHT]
         kinds = listed.mutate(row=2 * _.place.cast("int64") + _.one_time.cast("int64"))
         each = self._counted(kinds, range(len(rows)), "row")
         both = pd.concat([each, self._counted(listed.mutate(row=0), [0], "row")], ignore_index=True)
         names = {
-            "stage": [*(STAGES[place] for place, _kind in rows), "all"],
-            "kind": [*(kind for _place, kind in rows), "all"],
+            "stage": [*(STAGES[place] for place, _often in rows), "all"],
+            "bought": [*(often for _place, often in rows), ""],
             "offer": [*(offer for pair in zip(OFFERS, SECOND_PURCHASE, strict=True) for offer in pair), ""],
         }
         return pd.DataFrame({**names, **both.drop(columns="one_time")})

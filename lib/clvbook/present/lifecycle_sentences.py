@@ -9,13 +9,12 @@ import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
-from clvbook.present.list_sentences import about_to_move, bought, caps, holdout, lists, parked, stale, written_to
+from clvbook.present.list_sentences import about_to_move, caps, holdout, lists, parked, stale, written_to
 from clvbook.present.return_sentences import calibration, cohorts, contact_depth, ladder, stop_rule
 from clvbook.present.sentences import TOO_FAR, about, tells
 
 __all__ = [
     "about_to_move",
-    "bought",
     "calibration",
     "caps",
     "cohorts",

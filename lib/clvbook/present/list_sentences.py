@@ -18,11 +18,6 @@ def stale(day: Any) -> str:
     return words.day(day) if day else "no list"
 
 
-def bought(kind: str) -> str:
-    """The words for a kind of customer, by the number of purchases."""
-    return {"repeat": "twice or more", "one_time": "once", "all": ""}[kind]
-
-
 def written_to(row: Any, form: words.Form) -> str:
     """How much of the value of a row of `Book.to_send` is of those written to, for the line under a tile."""
     if isinstance(row.value_write_to, NotComputable):
@@ -40,7 +35,7 @@ def about_to_move(waiting: pd.DataFrame, to_send: pd.DataFrame, due: pd.DataFram
 
     def send(stage: str) -> str:
         rows = to_send[(to_send.stage == stage) & (to_send.write_to > 0)].itertuples()
-        each = [f"{row.offer} to {words.number(row.write_to)} who bought {bought(row.kind)}" for row in rows]
+        each = [f"{row.offer} to {words.number(row.write_to)} who bought {row.bought}" for row in rows]
         return f"send {words.listing(each)}" if each else "send nothing (held out)"
 
     told = [
@@ -71,11 +66,10 @@ def _in_time(due: pd.DataFrame) -> str:
         return ""
     days = [words.day(day) for day in (due.valid_until.iloc[0], due.valid_until.iloc[-1])]
     if len(due) == 1:
-        return f"The lists are in tables/; all that is to be sent is in time up to {days[0]}."
+        return f"The lists are in tables/; all of it must go out by {days[0]}."
     return (
         f"The lists are in tables/. {words.number(due.write_to.iloc[0])} of their {words.number(due.write_to.sum())} "
-        f"messages are in time up to {days[0]} alone, the last up to {days[1]}: skip rows whose "
-        "day (valid_until) is over."
+        f"messages must go out by {days[0]}, the last by {days[1]}: skip rows whose day (valid_until) is over."
     )
 
 

@@ -171,7 +171,8 @@ def ladder(steps: Any, settings: Any) -> str | NotComputable:
         most = surely.loc[surely.gain.astype(float).idxmax()]
         before, after = (words.percent(shown.probability[n], digits=0) for n in (most.order, most.order + 1))
         told += (
-            f" The largest step is that of purchase {most.order + 1}: {after} buy again after it, {before} before it."
+            f" The largest step is that of purchase {most.order + 1}: {after} buy again after it, {before} after the "
+            "one before."
         )
     if round(first.naive, 2) < round(first.probability, 2):
         told += (
