@@ -57,7 +57,8 @@ def test_who_waits_is_worth_what_the_scores_say(book):
     for trigger, told in book.waiting.iloc[:-1].set_index("trigger").value.items():
         people = book.actions.at(trigger).to_pandas()
         assert told == pytest.approx(scores[people.customer_id].sum(), rel=1e-9)
-        assert people.expected_revenue.is_monotonic_decreasing
+        assert people.valid_until.is_monotonic_increasing
+        assert (people.groupby("valid_until").expected_revenue.diff().dropna() <= 0).all()
         assert people.expected_revenue.tolist() == pytest.approx(scores[people.customer_id].tolist(), abs=0.00501)
     lost = book.ledger.stages.set_index("stage").loc["lost"]
     assert book.waiting.value.iloc[-1] == pytest.approx(lost.value, rel=1e-9)
@@ -83,6 +84,27 @@ def test_the_lists_in_tables_are_those_of_the_actions(brought, tables):
         assert text.columns.tolist() == written.columns.tolist()
         assert text.valid_until.str.fullmatch(r"2026-10-0[1-7]").all()  # a day, without a time of it
         assert text.offer.isna().tolist() == (text.send == "no").tolist()
+
+
+def test_what_to_send_is_what_the_lists_hold(brought):
+    rows = brought.to_send.set_index(["stage", "bought"])
+    for trigger, stage in zip(brought.bounds, brought.stage_names, strict=False):
+        listed = brought.actions.at(trigger).to_pandas()
+        for offer, count in listed.offer[listed.send == "yes"].value_counts().items():
+            assert rows.write_to[rows.offer == offer].tolist() == [count]
+            assert rows.index[rows.offer == offer].get_level_values("stage").tolist() == [stage]
+    total = rows.loc[("all", "")]
+    assert total.write_to == brought.waiting.write_to.sum() == brought.due.write_to.sum() > 0
+    assert total.value == pytest.approx(brought.waiting.value.iloc[:-1].sum())
+    assert total.value_write_to < total.value
+
+
+def test_a_contact_may_cost_what_the_last_days_of_the_stage_allow(book, opened):
+    values = book.step_values.set_index("silent").break_even
+    assert book.most_a_contact.to_dict() == {
+        "active": values["0 to 45 days"], "silent": values["46 to 90 days"], "sleeping": values["136 to 180 days"]
+    }  # fmt: skip
+    assert opened(margin_rate=None).most_a_contact == NotComputable("margin_rate is not set")
 
 
 def test_who_opted_out_is_on_no_list(book, brought, sim):
@@ -186,7 +208,7 @@ def test_triangles_are_written_with_empty_cells_for_what_is_not_over(book, table
 
 
 def test_what_is_not_computable_is_an_empty_cell_with_its_reason_beside(book, tables):
-    for name in ["ledger_rows", "grid", "waiting", "step_values", "cohort_average"]:
+    for name in ["ledger_rows", "grid", "waiting", "to_send", "step_values", "cohort_average"]:
         book.save_table(name, getattr(book, name))
         written, shown = pd.read_parquet(tables / f"{name}.parquet"), getattr(book, name)
         lacks = shown.map(lambda cell: isinstance(cell, NotComputable) or cell is None)
@@ -237,7 +259,7 @@ def test_an_export_without_buyers_says_which_to_bring(tmp_path, monkeypatch, tab
     book = open_book(Settings(**made))
     book.prepare()
     names = "history stage_mix ledger moves stage_forecast stage_values calibration return_rates ladder cohorts"
-    for name in [*names.split(), "cohort_average", "actions", "waiting", "stage_ends"]:
+    for name in [*names.split(), "cohort_average", "actions", "waiting", "to_send", "due", "stage_ends"]:
         found = getattr(book, name)
         assert isinstance(found, NotComputable), name
         assert "Shopify admin, Orders, Export" in found.reason, name

@@ -10,8 +10,9 @@ from clvbook.errors import NotComputable
 
 OTHER = [[30, 60, 365], [10, 20, 400]]
 FIGURES = ["history", "stage_mix", "grid", "flow", "stocks", "ledger", "ledger_change", "ledger_rows", "moves",
-           "grown_moves", "matrix", "rates", "impossible_moves", "homogeneity", "last_moves", "lost_back",
-           "stage_forecast", "stage_record", "stage_values", "step_values"]  # fmt: skip
+           "grown_moves", "matrix", "rates", "left_by_month", "impossible_moves", "homogeneity", "last_moves",
+           "lost_back", "outlook_of_stages", "stage_forecast", "stage_record", "stage_values",
+           "step_values"]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=[None, *OTHER], ids=str)
@@ -113,11 +114,34 @@ def test_the_lost_who_are_back_are_those_who_bought(staged):
     np.testing.assert_allclose(found.rate, found.moved / found.customers)
 
 
+def test_who_left_a_stage_month_by_month_makes_the_matrix(staged):
+    left = staged.left_by_month
+    assert left.stage.unique().tolist() == staged.stage_names
+    assert left.snapshot.nunique() == staged.grown_moves.snapshot.nunique()
+    both = left.groupby("stage")[["moved", "customers"]].sum()
+    stay = staged.rates[staged.rates["from"] == staged.rates["to"]].set_index("from").rate
+    for stage in staged.stage_names:
+        assert both.moved[stage] / both.customers[stage] == pytest.approx(1 - stay[stage])
+    lost = staged.lost_back.merge(left[left.stage == "lost"], on="snapshot", suffixes=("", "_left"))
+    assert len(lost) == (left.stage == "lost").sum()
+    assert lost.moved.tolist() == lost.moved_left.tolist()
+
+
+def test_the_ledger_stands_beside_that_of_twelve_months_ago(staged):
+    rows = staged.ledger_rows.set_index("stage")
+    then = pd.Timestamp(staged.month_ends[-13])
+    counts = staged.stage_mix[staged.stage_mix.snapshot == then].set_index("stage").customers
+    assert rows.year_before[staged.stage_names].tolist() == counts[staged.stage_names].tolist()
+    assert rows.year_before["all"] == counts.sum() > 0
+
+
 def test_a_forecast_has_every_stage_at_every_month_end_ahead(staged):
     made = staged.stage_forecast
     ends = pd.date_range("2026-10-31", periods=6, freq="ME")
     assert made.groupby("snapshot").stage.agg(list).to_dict() == dict.fromkeys(ends, staged.stage_names)
     assert ((made.low <= made.expected) & (made.expected <= made.high)).all()
+    assert made.expected.tolist() == staged.outlook_of_stages.by_stage.expected.tolist()
+    assert staged.outlook_of_stages.entrants == pytest.approx(staged.flow.new.iloc[-12:].mean())
     total = made.groupby("ahead").expected.sum()
     assert total.is_monotonic_increasing  # nobody leaves the count
     assert total[1] >= staged.base.customers
@@ -183,12 +207,14 @@ def test_one_month_of_three_customers_is_counted_and_moves_have_a_reason(tiny):
     assert str(book.moves) == "not enough data: 1 of 3 months"
     assert str(book.ledger_change) == "not enough data: 1 of 2 months"
     assert str(book.stage_values) == "not enough data: 0 of 3 steps of 45 days"
-    for name in ["matrix", "rates", "homogeneity", "lost_back", "stage_forecast", "stage_record"]:
+    names = ["matrix", "rates", "homogeneity", "lost_back", "left_by_month", "stage_forecast", "stage_record"]
+    for name in [*names, "outlook_of_stages"]:
         assert getattr(book, name) == book.moves, name
     assert book.stage_forecasts == []
     assert str(book.ledger.total.value).startswith("not enough data: 3 customers, ")
     assert str(book.ledger.total.not_back).startswith("not enough data: 3 purchases to wait after")
     assert book.ledger_rows.customers.tolist() == [3, 0, 0, 0, 3]
+    assert set(book.ledger_rows.year_before) == {NotComputable("the data have 1 of 13 month ends")}
 
 
 def test_a_shop_younger_than_its_last_bound_has_moves_and_no_rates(tiny):

@@ -118,7 +118,7 @@ def test_the_list_is_an_assignment_file_and_says_what_to_send(con):
         ("no", "holdout", False): ["none"],
         ("no", "holdout", True): ["none"],
         ("yes", "treated", False): ["new arrivals and pairings"],
-        ("yes", "treated", True): ["second-purchase gift: one of the season"],
+        ("yes", "treated", True): ["second-purchase gift (one of the season)"],
     }
     # what whoever sends needs comes first
     assert listed.columns.tolist() == [
@@ -137,8 +137,8 @@ def test_the_list_is_an_assignment_file_and_says_what_to_send(con):
     assert found.waiting.stale_on.tolist() == [date(2026, 11, 8)] * 3 + [None]
 
 
-def test_most_valuable_first_and_unknown_values_last(con):
-    table = customers(con, [40, 40, 41, 42, 300])
+def test_earliest_day_first_then_the_most_valuable_and_unknown_values_last(con):
+    table = customers(con, [40, 40, 40, 40, 300])
     scores = registered(
         con, "scores", pd.DataFrame({"customer_id": ["c0", "c1", "c3"], "residual_revenue": [5.0, 9, 5]})
     )
@@ -162,6 +162,58 @@ def test_most_valuable_first_and_unknown_values_last(con):
     unscored = actions.ending(table, scores=why, last_categories=why, **ASK)
     assert unscored.waiting.value[0] == why
     assert ids(unscored.at(45)) == ["c3", "c2", "c1", "c0"]
+    days = customers(con, [39, 40, 41, 42], name="days")  # whose stage ends sooner comes first, whatever the value
+    by_day = actions.ending(days, scores=scores, **ASK).at(45).to_pandas()
+    assert by_day.customer_id.tolist() == ["c3", "c2", "c1", "c0"]
+    assert by_day.valid_until.is_monotonic_increasing
+
+
+def test_what_to_send_is_told_by_kind_and_adds_up_to_the_lists(con):
+    table = customers(con, [40] * 60 + [85] * 5 + [300], [0, 0, 1] * 20 + [0] * 5 + [1])
+    scores = registered(
+        con, "worth", pd.DataFrame({"customer_id": [f"c{i}" for i in range(66)], "residual_revenue": 2.0})
+    )
+    out = registered(con, "gone", pd.DataFrame({"customer_id": ["c0", "c2"]}))
+    found = actions.ending(table, scores=scores, opted_out=out, **ASK)
+    told = found.to_send.set_index(["stage", "bought"])
+    assert told.index.tolist() == [
+        *((stage, often) for stage in ("active", "silent", "sleeping") for often in actions.BOUGHT),
+        ("all", ""),
+    ]
+    assert told.offer.tolist()[:4:2] == list(actions.OFFERS[:2])
+    assert told.offer.tolist()[1:4:2] == list(actions.SECOND_PURCHASE[:2])
+    assert told.customers.tolist() == [19, 39, 0, 5, 0, 0, 63]
+    assert told.opted_out.tolist() == [1, 1, 0, 0, 0, 0, 2]
+    for place, bound in enumerate(BOUNDS):
+        listed = found.at(bound).to_pandas()
+        sent = listed[listed.send == "yes"]
+        mine = told.iloc[2 * place : 2 * place + 2]
+        assert mine.write_to.tolist() == [(~sent.one_time).sum(), sent.one_time.sum()]
+        assert mine.held_out.sum() == len(listed) - len(sent)
+        assert mine.value_write_to.sum() == 2 * len(sent)
+    assert (told.held_out + told.write_to == told.customers).all()
+    counts = ["customers", "held_out", "write_to", "opted_out", "revenue", "value", "value_write_to"]
+    assert told[counts].iloc[:-1].sum().tolist() == told[counts].iloc[-1].tolist()
+    unscored = actions.ending(table, **ASK).to_send
+    assert str(unscored.value.iloc[-1]) == str(unscored.value_write_to.iloc[-1]) == "65 of 65 customers have no score"
+    assert unscored.value[2] == 0  # nobody in it
+
+
+def test_the_days_on_which_rows_end_are_those_of_what_is_sent(con):
+    found = actions.ending(customers(con, [40] * 30 + [42] * 30 + [86] * 30 + [300] * 9), **ASK)
+    rows = pd.concat([found.at(bound).to_pandas() for bound in BOUNDS])
+    sent = rows[rows.send == "yes"].groupby("valid_until").size()
+    assert found.due.valid_until.tolist() == sent.index.tolist()
+    assert found.due.write_to.tolist() == sent.tolist()
+    assert actions.ending(customers(con, [300]), **ASK).due.empty
+
+
+def test_a_longer_list_keeps_who_is_written_to(con):
+    table = customers(con, [*range(60)] * 20)
+    week, month = (actions.ending(table, **{**ASK, "within_days": days}).at(45).to_pandas() for days in (7, 30))
+    arms = month.set_index("customer_id").arm
+    assert len(month) > len(week)
+    assert (week.set_index("customer_id").arm == arms.reindex(week.customer_id)).all()
 
 
 def test_who_opted_out_is_counted_and_not_listed(con):

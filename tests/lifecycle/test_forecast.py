@@ -57,6 +57,7 @@ def test_expected_is_the_chain_step_by_step():
     frame = found.by_stage
     np.testing.assert_allclose(frame.expected, np.ravel(rows), rtol=1e-12)
     assert (found.steps, found.made_on) == (5, pd.Timestamp("2025-03-31"))
+    assert found.entrants == pytest.approx(recent[:, -1].sum() / 5)
     assert frame.snapshot.dt.strftime("%m-%d").unique().tolist() == ["04-30", "05-31", "06-30"]
     assert (frame.low < frame.expected).all()
     assert (frame.expected < frame.high).all()
@@ -145,6 +146,11 @@ def test_the_track_record_uses_what_was_known_then():
     assert 0.8 < found.hit_rate <= 1
     assert found.error == pytest.approx((abs(frame.expected - frame.actual) / frame.actual).mean())
     assert found.by_ahead.forecasts.tolist() == [18, 15, 12]
+    by_stage = found.by_stage
+    assert by_stage.groupby("ahead").forecasts.sum().tolist() == [18, 15, 12]
+    first = frame[(frame.ahead == 3) & (frame.stage == 0)]
+    error = by_stage.error[(by_stage.ahead == 3) & (by_stage.stage == 0)].item()
+    assert error == pytest.approx((abs(first.expected - first.actual) / first.actual).mean())
     assert found.by_ahead.hit_rate @ found.by_ahead.forecasts / 45 == pytest.approx(found.hit_rate)
 
 

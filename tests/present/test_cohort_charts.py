@@ -102,9 +102,9 @@ def test_without_a_frame_the_reason_stands_in_its_place(name):
 
 def test_a_curve_without_bounds_has_no_marks_and_is_read_to_its_end():
     chart = make("return_curve", bounds=WHY, last_day=WHY)
-    assert "bounds that fit this shop" not in texts(chart)
+    assert "days by which this shop's customers returned" not in texts(chart)
     assert f"by day 799 {words.percent(1 - curve().survival.iloc[-1])}" in chart.alt
-    assert "bounds that fit this shop" in texts(make("return_curve"))
+    assert "days by which this shop's customers returned" in texts(make("return_curve"))
 
 
 def test_a_long_curve_is_no_heavier_than_a_short_one():

@@ -1,6 +1,5 @@
 """lifecycle_sentences.py: a sentence says what its numbers say, turns where they turn, and prints a reason for one."""
 
-from datetime import date
 from types import SimpleNamespace
 
 import pandas as pd
@@ -14,30 +13,7 @@ from clvbook.settings import make_settings
 
 WHY = NotComputable("not enough data: 3 customers, 200 needed")
 PLAIN = make_settings({"shop": "a", "orders": "o.csv"})
-FULL = make_settings({"shop": "a", "orders": "o.csv", "customers": "c.csv", "order_items": "i.csv"})
 STAGES = ["active", "silent", "sleeping", "lost"]
-WAITING = pd.DataFrame(
-    {
-        "trigger": [45, 90, 180, 180],
-        "stage": STAGES,
-        "next_stage": [*STAGES[1:], None],
-        "customers": [41, 1, 0, 700],
-        "one_time": [20, 1, 0, 500],
-        "held_out": [4, 1, 0, 0],
-        "write_to": [37, 0, 0, 0],
-        "opted_out": [2, 0, 0, 30],
-        "revenue": [5000.0, 100.0, 0.0, 9e4],
-        "value": [4680.0, 95.5, 0.0, 4e4],
-        "offer": ["new arrivals", "small coupon", "strong offer", "park"],
-        "stale_on": [date(2026, 10, 8)] * 3 + [None],
-    }
-)
-ENDS = pd.DataFrame(
-    {
-        "day": list(pd.date_range("2026-10-01", periods=2)) * 3,
-        "stage": ["active"] * 2 + ["silent"] * 2 + ["sleeping"] * 2,
-    }
-).assign(customers=[3, 4, 5, 0, 0, 0])
 
 
 def told(*sentences):
@@ -51,74 +27,16 @@ def told(*sentences):
 @pytest.mark.parametrize(
     "sentence",
     [
-        lambda: s.about_to_move(WHY, PLAIN),
-        lambda: s.lists(WHY, WHY, PLAIN, []),
         lambda: s.ledger(WHY, PLAIN),
         lambda: s.mix(WHY),
         lambda: s.flow(WHY),
         lambda: s.grid(WHY),
-        lambda: s.moves(WHY, WHY, WHY),
-        lambda: s.forecast(WHY, WHY, PLAIN),
+        lambda: s.moves(WHY, WHY, WHY, WHY),
+        lambda: s.forecast(WHY, WHY, WHY, 100, PLAIN),
     ],
 )
 def test_what_cannot_be_computed_is_its_reason_and_nothing_else(sentence):
     assert sentence() == WHY
-
-
-def test_the_head_names_who_moves_what_to_send_to_how_many_and_who_is_held_out():
-    assert told(s.about_to_move(WAITING, PLAIN)) == (
-        "In the next 7 days, unless they buy before: 41 customers become silent (45 days without a purchase); send to "
-        "37 of them: new arrivals. 1 customer becomes sleeping (90 days without a purchase); send nothing (held out). "
-        "Whoever of them has bought only once gets a second-purchase gift instead. The 5 left out, drawn at random, "
-        "get nothing, so that the difference can be measured. The lists are in tables/; use none of them from 8 "
-        "October 2026 on."
-    )
-    one = told(s.about_to_move(WAITING.assign(held_out=[1, 0, 0, 0], write_to=[40, 1, 0, 0]), PLAIN))
-    assert "send to 40 of them: new arrivals. 1 customer becomes sleeping" in one
-    assert "(90 days without a purchase); send: small coupon. Whoever" in one
-    assert "The one left out, drawn at random, gets nothing, so that" in one
-    assert "second-purchase gift" not in told(s.about_to_move(WAITING.assign(one_time=0), PLAIN))
-    nobody = told(s.about_to_move(WAITING.assign(customers=[0, 0, 0, 700]), PLAIN))
-    assert nobody == "No customer's stage ends in the next 7 days: there is nobody to write to."
-
-
-def test_the_head_needs_no_values_to_say_what_to_send():
-    assert s.about_to_move(WAITING.assign(value=[WHY] * 4), PLAIN) == s.about_to_move(WAITING, PLAIN)
-
-
-def test_a_holdout_of_nobody_is_not_told_as_one():
-    none = WAITING.assign(held_out=0, write_to=[41, 1, 0, 0])
-    said = told(s.about_to_move(none, PLAIN))
-    assert "41 customers become silent (45 days without a purchase); send: new arrivals. 1 customer" in said
-    assert (
-        "So few are on the lists that nobody was drawn to get nothing: the difference cannot be measured. The" in said
-    )
-    without = told(s.about_to_move(none, PLAIN.model_copy(update={"holdout_share": 0.0})))
-    assert without.endswith("gift instead. The lists are in tables/; use none of them from 8 October 2026 on.")
-    assert "measured" not in without
-    assert "can never be known" in s.holdout(0.0)
-    assert s.holdout(0.1) == ""
-
-
-def test_the_lists_say_whom_to_take_off():
-    files = ["act_045", "act_090", "act_180"]
-    said = told(s.lists(WAITING, ENDS, FULL, files))
-    assert said.startswith("tables/act_045.csv, tables/act_090.csv and tables/act_180.csv name the customers")
-    assert "with what they bought last, the offer and the last day on which it is in time (valid_until)." in said
-    assert "Write to the rows with send = yes, the earliest days first; before that, take off whoever has" in said
-    assert "bought since the month's end (2 customers who opted out already came off). Keep the files: with" in said
-    assert "over the next 2 days those of 7 active, 5 silent and 0 sleeping customers. These lists hold the" in said
-    assert said.endswith("the first 7 days of them; act_within_days sets how many.")
-    one = told(s.lists(WAITING.assign(opted_out=[1, 0, 0, 30]), ENDS, FULL, files))
-    assert "(1 customer who opted out already came off)" in one
-    # without a holdout the files show nothing of what the messages changed
-    alone = told(s.lists(WAITING, ENDS, FULL.model_copy(update={"holdout_share": 0.0}), files))
-    assert "already came off). Stages end every day" in alone
-    assert "changed" not in alone
-    plain = told(s.lists(WAITING, ENDS, PLAIN, files))
-    assert "whoever wants no messages: that is not known here (customers is not set)." in plain
-    assert "bought last" not in plain
-    assert "opted out" not in told(s.lists(WAITING.assign(opted_out=0), ENDS, FULL, files))
 
 
 def book(**changes):
@@ -181,6 +99,12 @@ def test_the_mix_is_held_against_a_year_ago_or_as_long_as_there_is():
         "33 customers are active, 23.7 % of all; 12 months ago it was 21, 20.4 %. A falling share alone is no alarm"
     )
     assert told(s.mix(shares(20, months=2))).startswith("21 customers are active, 20.4 % of all; 1 month ago it was 20")
+    high = shares(20)
+    high.loc[(high.stage == "active") & (high.snapshot == pd.Timestamp("2026-03-31")), "customers"] = 44
+    assert told(s.mix(high)).startswith(
+        "33 customers are active, 23.7 % of all; 12 months ago it was 21, 20.4 %; the most since then were 44 at the "
+        "end of March 2026, now it is 25 % less. A falling share"
+    )
     assert told(s.mix(shares(20, months=1))) == "20.0 % of customers are active."
     assert told(s.mix(shares(0, months=2))).startswith("1 customer is active")
 
@@ -239,27 +163,39 @@ def rates(active=0.4, lost=0.95):
     return frame.assign(low=frame.rate - 0.02, high=frame.rate + 0.02)
 
 
+def by_month(stages=("active", "lost"), months=6):
+    each = pd.DataFrame({"snapshot": pd.date_range("2026-01-31", periods=months, freq="ME"), "customers": 100})
+    moved = {"active": [50, 70, 60, 58, 62, 57], "lost": [9, 5, 4, 4, 3, 2]}
+    left = [each.assign(stage=stage, moved=moved[stage][:months]) for stage in stages]
+    return pd.concat(left, ignore_index=True).assign(rate=lambda t: t.moved / t.customers)
+
+
 NONE_WRONG = pd.DataFrame({"customers": []})
 ALIKE = SimpleNamespace(homogeneous=True)
 
 
 def test_moves_are_told_by_who_leaves_and_who_comes_back():
-    assert told(s.moves(rates(), NONE_WRONG, ALIKE)) == (
-        "In a month 60.0 % of the active stop being so (58.0–62.0 %); 5.0 % of the lost come back (3.0–7.0 %). That "
-        "the months differ is not shown: one matrix may stand for all."
+    assert told(s.moves(rates(), by_month(), NONE_WRONG, ALIKE)) == (
+        "In an average month 60.0 % of the active stop being so (interval of this mean 58.0–62.0 %; single months had "
+        "50.0–70.0 %, the last 3 together 59.0 %); 5.0 % of the lost come back (interval of this mean 3.0–7.0 %; "
+        "single months had 2.0–9.0 %, the last 3 together 3.0 %). That the months differ is not shown: one matrix may "
+        "stand for all."
+    )
+    assert "single months had 50.0–70.0 %, the last 2 together 60.0 %" in told(
+        s.moves(rates(), by_month(months=2), NONE_WRONG, ALIKE)
     )
     differ = SimpleNamespace(
         homogeneous=False, by_step=pd.DataFrame({"snapshot": pd.to_datetime(["2025-11-30", "2026-02-28"])})
     )
     assert "Months do differ by more than chance, most of all November 2025" in told(
-        s.moves(rates(), NONE_WRONG, differ)
+        s.moves(rates(), by_month(), NONE_WRONG, differ)
     )
-    assert told(s.moves(rates(), NONE_WRONG, WHY)).endswith("come back (3.0–7.0 %).")
-    wrong = told(s.moves(rates(), pd.DataFrame({"customers": [1, 2]}), WHY))
+    assert told(s.moves(rates(), by_month(), NONE_WRONG, WHY)).endswith("together 3.0 %).")
+    wrong = told(s.moves(rates(), by_month(), pd.DataFrame({"customers": [1, 2]}), WHY))
     assert wrong.endswith("3 moves are some that cannot happen in a month: the data or the program is wrong.")
     empty = rates(active=float("nan"))
-    assert "In a month nobody was active at the beginning of a month; 5.0 % of the lost" in told(
-        s.moves(empty, NONE_WRONG, ALIKE)
+    assert "In an average month nobody was active at the beginning of a month; 5.0 % of the lost" in told(
+        s.moves(empty, by_month(["lost"]), NONE_WRONG, ALIKE)
     )
 
 
@@ -272,25 +208,51 @@ def ahead():
     return pd.DataFrame(rows, columns=["snapshot", "ahead", "stage", "expected", "low", "high"])
 
 
-def record(error):
+def record(error, of_active=0.2):
+    rows = [(k, stage, of_active if stage == 0 else 0.1) for k in (1, 2) for stage in range(4)]
     return SimpleNamespace(
-        hit_rate=0.93, by_ahead=pd.DataFrame({"ahead": [1, 2], "error": [0.01, error]}, dtype=object)
+        hit_rate=0.93,
+        by_ahead=pd.DataFrame({"ahead": [1, 2], "error": [0.01, error]}, dtype=object),
+        by_stage=pd.DataFrame(rows, columns=["ahead", "stage", "error"]).astype({"error": object}),
     )
 
 
-def test_a_forecast_stands_beside_how_past_ones_did():
+MADE = SimpleNamespace(steps=12, entrants=20.2)
+
+
+def test_a_forecast_stands_beside_today_and_how_past_ones_did():
     start = (
-        "If customers go on as in the past months, 102 will be active at the end of November 2026 (95 % interval "
-        "90–115). It knows no seasons and no campaigns to come."
+        "If customers go on as in the last 12 months, 102 will be active at the end of November 2026 (95 % interval "
+        "90–115); now it is 98, and a rise is not certain. That counts on 20 new customers a month, the average of "
+        "these months, and knows no seasons and no campaigns to come. tables/stage_forecast.csv has every stage and "
+        "month."
     )
-    good = told(s.forecast(ahead(), record(0.1), PLAIN))
+    good = told(s.forecast(ahead(), MADE, record(0.1), 98, PLAIN))
     assert good == (
         f"{start} Of forecasts made in the same way in past months, of all stages, 93 % had what came in their "
-        "interval (it should be 95 %), and 2 months ahead they were off by 10.0 % on average."
+        "interval (it should be 95 %), and 2 months ahead they were off by 10.0 % on average, those of the active by "
+        "20.0 %."
     )
-    assert told(s.forecast(ahead(), record(0.3), PLAIN)).endswith("off by 30.0 % on average: do not plan with it.")
-    assert told(s.forecast(ahead(), record(WHY), PLAIN)).endswith("(it should be 95 %).")
-    assert told(s.forecast(ahead(), WHY, PLAIN)) == f"{start} Whether such forecasts were good cannot be said: {WHY}."
+    poor = told(s.forecast(ahead(), MADE, record(0.3), 98, PLAIN))
+    assert poor.endswith("off by 30.0 % on average, those of the active by 20.0 %: do not plan with it.")
+    assert "by 40.0 %: do not plan with it." in told(s.forecast(ahead(), MADE, record(0.1, 0.4), 98, PLAIN))
+    assert told(s.forecast(ahead(), MADE, record(0.1, WHY), 98, PLAIN)).endswith("off by 10.0 % on average.")
+    assert told(s.forecast(ahead(), MADE, record(WHY), 98, PLAIN)).endswith("(it should be 95 %).")
+    assert told(s.forecast(ahead(), MADE, WHY, 98, PLAIN)) == (
+        f"{start} Whether such forecasts were good cannot be said: {WHY}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (104, "now it is 104, and a fall is not certain. That"),
+        (80, "now it is 80. That counts on"),
+        (120, "now it is 120. That counts on"),
+    ],
+)
+def test_a_rise_or_fall_is_certain_only_beyond_the_interval(now, said):
+    assert said in told(s.forecast(ahead(), MADE, WHY, now, PLAIN))
 
 
 def test_small_words():
@@ -300,7 +262,6 @@ def test_small_words():
     assert s.since(10, WHY) == s.since(WHY, 10) == ""
     assert s.signed(WHY) == WHY.reason
     assert (s.people(1200), s.people(WHY)) == ("1,200", "not known")
-    assert (s.stale(date(2026, 10, 8)), s.stale(None)) == ("8 October 2026", "no list")
     assert [s.purchases(n) for n in ("prospect", "new", "old", "regular", "sticky")][1:] == [
         "1",
         "2",

@@ -31,7 +31,9 @@ AHEAD = pd.DataFrame(
     }
 )
 BACK = pd.DataFrame({"silent_days": [0, 600], "rate": [0.1, 0.017], "low": [0.09, 0.01], "high": [0.11, 0.03]})
-OWN = SimpleNamespace(eventually=0.6, bounds=pd.DataFrame({"given": [45, 90, 180], "returned": [0.22, 0.4, 0.6]}))
+OWN = SimpleNamespace(
+    reliable_day=600, eventually=0.6, bounds=pd.DataFrame({"given": [45, 90, 180], "returned": [0.22, 0.4, 0.6]})
+)
 
 
 def ladder(*low):
@@ -52,14 +54,14 @@ def triangle(*shares):
         (lambda: titles.flow(FLOW), "September 2026: 7 came, 5 paused"),
         (lambda: titles.alluvial(MOVED), "8 stopped being active, 5 are active again"),
         (lambda: titles.matrix(RATES), "In a month 60\u00a0% of the active stop being active"),
-        (lambda: titles.forecast(AHEAD), "About 55\u00a0active customers by September 2026 (41–66)"),
+        (lambda: titles.forecast(AHEAD, 50), "About 55\u00a0active customers by September 2026 (41–66), now 50"),
         (
-            lambda: titles.forecast(AHEAD.assign(expected=1.2, low=0.3)),
-            "About 1\u00a0active customer by September 2026 (0–66)",
+            lambda: titles.forecast(AHEAD.assign(expected=1.2, low=0.3), 1),
+            "About 1\u00a0active customer by September 2026 (0–66), now 1",
         ),
         (
             lambda: titles.return_curve(OWN),
-            "By day 45, 13\u00a0% have bought again: 22\u00a0% of those who ever do",
+            "By day 45, 13\u00a0% have bought again: 22\u00a0% of those who do within 600\u00a0days",
         ),
         (
             lambda: titles.return_rates(BACK),
@@ -67,11 +69,11 @@ def triangle(*shares):
         ),
         (
             lambda: titles.ladder(ladder(0.3, 0.35, 0.4)),
-            "33\u00a0% buy a second time within 180\u00a0days, 53\u00a0% buy again after purchase 3",
+            "33\u00a0% buy a second time within 180\u00a0days, 40\u00a0% of these a third time",
         ),
         (
             lambda: titles.ladder(ladder(0.3, 0.35, WHY)),
-            "33\u00a0% buy a second time within 180\u00a0days, 40\u00a0% buy again after purchase 2",
+            "33\u00a0% buy a second time within 180\u00a0days, 40\u00a0% of these a third time",
         ),
         (lambda: titles.triangle(triangle(1.0, 0.076)), "7.6\u00a0% buy again in the month after their first purchase"),
     ],
@@ -98,6 +100,7 @@ def test_without_a_number_a_title_is_a_label(title):
         (titles.return_rates, BACK.iloc[:1]),  # one row has nothing to fall from
         (titles.return_rates, BACK.assign(high=[0.11, 0.2])),  # it does not surely fall
         (titles.ladder, ladder(0.3, WHY, WHY)),
+        (titles.ladder, ladder(0.3, WHY, 0.4)),
         (titles.triangle, triangle(1.0)),
         (titles.triangle, triangle()),
     ],

@@ -31,7 +31,7 @@ def told(*sentences):
     [
         lambda: s.calibration(WHY, PLAIN),
         lambda: s.stop_rule(WHY, WHY, PLAIN),
-        lambda: s.contact_depth(WHY, [], PLAIN),
+        lambda: s.contact_depth(WHY, [], WHY, PLAIN),
         lambda: s.ladder(WHY, PLAIN),
         lambda: s.cohorts(WHY),
     ],
@@ -52,18 +52,19 @@ def own(*days):
         (
             (133, 283, 447),
             "on day 45, when they begin to count as silent, 70 % of those who will come back are still to come: they "
-            "are 51 % of those whom an offer reaches then. Send this month's lists as they are;",
-        ),
-        (
-            (133, 283, 447),
-            "for the coming months consider stage_bounds: [133, 283, 447] instead of [45, 90, 180].",
+            "are 51 % of those whom an offer reaches then. Bounds on these days, stage_bounds: [133, 283, 447] "
+            "instead of [45, 90, 180], say how fast customers return. They do not show when a message pays and would "
+            "move the first message from day 45 to day 133: change them when the holdouts of some months have shown "
+            "what messages do.",
         ),
         (
             (20, 40, 90),
-            "return sooner than the bounds suppose: a reminder comes late. Consider stage_bounds: [20, 40, 90]",
+            "return sooner than the bounds suppose. Bounds on these days, stage_bounds: [20, 40, 90] instead",
         ),
-        ((45, 100, 170), "The given bounds fit. The shop's own would be stage_bounds: [45, 100, 170] instead"),
-        ((45, 100, 400), "The given bounds fit in part. Consider stage_bounds: [45, 100, 400]"),
+        ((20, 40, 90), "would move the first message from day 45 to day 20: change"),
+        ((45, 100, 170), "The given bounds fit. Bounds on these days, stage_bounds: [45, 100, 170] instead"),
+        ((45, 100, 170), "They do not show when a message pays: change them when the holdouts"),
+        ((45, 100, 400), "The given bounds fit in part. Bounds on these days, stage_bounds: [45, 100, 400]"),
         ((1, 1, 7), "So close together they are no stages: stay with stage_bounds: [45, 90, 180]."),
         ((0, 5, 9), "stay with stage_bounds: [45, 90, 180]."),
     ],
@@ -71,7 +72,8 @@ def own(*days):
 def test_bounds_are_proposed_where_the_shops_own_differ_and_can_be_set(days, said):
     found = told(s.calibration(own(*days), PLAIN))
     assert found.startswith(
-        "Of the 60 % of purchases that another one follows (within 600 days), half have been followed"
+        "Of all purchases, each of a frequent buyer counted, 60 % are followed by another within 600 days; of those, "
+        f"half by day {days[0]}, three quarters by day {days[1]} and nine tenths by day {days[2]}. "
     )
     assert said in found
 
@@ -93,9 +95,10 @@ def back(best, months=14):
 def test_the_last_bound_is_judged_by_the_days_on_its_two_sides():
     said = told(s.stop_rule(STEADY, WHY, PLAIN))
     assert said.startswith(
-        "Stop after 180 days? These data do not mark that day: the chance to come back makes no sudden drop there. Of "
-        "customers without a purchase for 180 days 5.0 % (4.5–5.5 %), for 210 days 4.5 % (4.0–5.0 %) and for 600 days "
-        "1.0 % (0.5–1.5 %) buy within the next 30 days. Keep the strong offer for a big sale? That can be told after"
+        "Stop after 180 days? These data do not mark that day: the chance to come back makes no sudden drop there. "
+        "The rule is that of the source of the bounds. Of customers without a purchase for 180 days 5.0 % (4.5–5.5 "
+        "%), for 210 days 4.5 % (4.0–5.0 %) and for 600 days 1.0 % (0.5–1.5 %) buy within the next 30 days. Keep the "
+        "strong offer for a big sale? That can be told after"
     )
     cliff = told(s.stop_rule(chances((180, 0.05), (210, 0.01)), WHY, PLAIN))
     assert cliff.startswith("Stop after 180 days? There is something to it: the chance to come back drops there. Of")
@@ -106,10 +109,13 @@ def test_the_last_bound_is_judged_by_the_days_on_its_two_sides():
 
 
 def test_the_best_of_many_months_needs_more_than_the_best_of_luck():
-    assert told(s.stop_rule(STEADY, back(60), PLAIN)).endswith(
+    grown = back(60)
+    grown.loc[11:, "customers"], grown.loc[13, "customers"] = 1000, 3000
+    assert told(s.stop_rule(STEADY, grown, PLAIN)).endswith(
         "Keep the strong offer for a big sale? Plausible: in the best of 14 months, August 2025, 6.0 % of the lost "
-        "came back, against 2.3 % in an average one, more than chance explains. Some came back by themselves, some "
-        "were written to: what a message adds, only a holdout tells."
+        "came back, against 2.0 % in an average one, more than chance explains. 1,000 were lost before that month "
+        "and 3,000 before the last one; of the last 3 months the rate is 1.2 %: plan with that. Some came back by "
+        "themselves, some were written to: what a message adds, only a holdout tells."
     )
     # 31 of 1,000 where 2.1 % are usual: some 2 % likely in one month, but not in the best of 14
     luck = told(s.stop_rule(STEADY, back(31), PLAIN))
@@ -121,6 +127,7 @@ def test_the_best_of_many_months_needs_more_than_the_best_of_luck():
     assert told(s.stop_rule(STEADY, never, PLAIN)).endswith("Nobody of the lost came back in any month.")
 
 
+LEDGER = SimpleNamespace(total=SimpleNamespace(value=9000.0))
 NAMES = ["0 to 45 days", "46 to 90 days", "91 to 180 days", "more than 180 days"]
 
 
@@ -130,42 +137,57 @@ def values(*value, of="margin", losing=WHY):
 
 
 def test_contacts_are_judged_as_far_as_they_surely_lose():
-    some = told(s.contact_depth(values(40.0, 10.0, -1.0, -2.0, losing=2), NAMES, PAYS))
+    some = told(s.contact_depth(values(40.0, 10.0, -1.0, -2.0, losing=2), NAMES, LEDGER, PAYS))
     assert some == (
         "At the rates seen, a customer who bought in the last 45 days brings ¥40.00 of margin over the next 365 days, "
-        "one silent for more than 180 days −¥2.00, contacts paid. With a contact every 45 days at ¥0.50, customers "
-        "silent for 91 to 180 days or longer lose money even if every purchase came because of it: leave them alone."
+        "one silent for more than 180 days −¥2.00, contacts paid. The ledger above knows each customer's own "
+        "purchases, this nothing but the days since the last one, so the two differ: choose among customers by the "
+        "ledger's values (the lists have them), and take from here the limit of a contact. With a contact every 45 "
+        "days at ¥0.50, customers silent for 91 to 180 days or longer lose money even if every purchase came because "
+        "of it: leave them alone."
     )
-    last = told(s.contact_depth(values(40.0, 10.0, 1.0, -2.0, losing=3), NAMES, PAYS))
+    last = told(s.contact_depth(values(40.0, 10.0, 1.0, -2.0, losing=3), NAMES, LEDGER, PAYS))
     assert "customers silent for more than 180 days lose money" in last
-    every = told(s.contact_depth(values(-4.0, -3.0, -2.0, -1.0, losing=0), NAMES, PAYS))
+    every = told(s.contact_depth(values(-4.0, -3.0, -2.0, -1.0, losing=0), NAMES, LEDGER, PAYS))
     assert "all customers lose money" in every
-    none = told(s.contact_depth(values(40.0, 10.0, 4.0, 2.0), NAMES, PAYS))
+    none = told(s.contact_depth(values(40.0, 10.0, 4.0, 2.0), NAMES, LEDGER, PAYS))
     assert none.endswith(
-        "With a contact every 45 days at ¥0.50 there is no silence from which on contacts surely lose money. Never pay "
-        "more than ¥2.00 a contact for customers silent for more than 180 days: that is what they bring if every "
-        "purchase came because of it. Some come anyway, so below it a contact may pay; only a holdout shows whether it "
-        "does."
+        "With a contact every 45 days at ¥0.50 there is no silence from which on contacts surely lose money. ¥0.50 is "
+        "the message alone. With the gift or discount that goes with it one contact may cost at most ¥5.00 for "
+        "customers silent for 0 to 45 days and ¥2.00 for more than 180 days, on average of those written to: so much "
+        "one contact can earn if every purchase came because of it, while ¥40.00 and ¥2.00 are of all 365 days. Do "
+        "not multiply it by the contacts of that time. Some come anyway, so below it a contact may pay; only a "
+        "holdout shows whether it does."
     )
+
+
+def test_without_a_value_model_nothing_is_said_of_the_ledgers_values():
+    unknown = SimpleNamespace(total=SimpleNamespace(value=WHY))
+    said = told(s.contact_depth(values(40.0, 10.0, 4.0, 2.0), NAMES, unknown, PAYS))
+    assert "180 days ¥2.00, contacts paid. With a contact every 45 days" in said
 
 
 def test_without_margin_or_cost_nothing_is_said_of_contacts():
     why = NotComputable("contact_cost and margin_rate not set: whether a contact pays is not known")
-    said = told(s.contact_depth(values(90.0, 9.0, 8.0, 7.0, of="revenue", losing=why), NAMES, PLAIN))
+    said = told(s.contact_depth(values(90.0, 9.0, 8.0, 7.0, of="revenue", losing=why), NAMES, LEDGER, PLAIN))
     assert "brings ¥90.00 of revenue (margin_rate is not set) over" in said
     assert said.endswith(f"Down to which stage a contact pays cannot be told: {why}.")
     assert "contacts paid" not in said
+    assert "choose among customers by the ledger's values (the lists have them). Down to" in said
 
 
-def ladder(flat, probabilities=(0.3, 0.4, 0.5), naive=0.25):
+def ladder(flat, probabilities=(0.3, 0.4, 0.5), naive=0.25, rises=(False, False, WHY)):
     n = len(probabilities)
+    reached = [900, 300, 90][:n]
     steps = pd.DataFrame(
-        {"order": range(1, n + 1), "window": 180, "probability": probabilities, "naive": naive}, dtype=object
+        {"order": range(1, n + 1), "window": 180, "probability": probabilities, "naive": naive, "reached": reached},
+        dtype=object,
     )
     lacks = [isinstance(p, NotComputable) for p in probabilities]
     steps["low"] = [p if lack else p - 0.05 for p, lack in zip(probabilities, lacks, strict=True)]
     steps["high"] = [p if lack else p + 0.05 for p, lack in zip(probabilities, lacks, strict=True)]
-    return SimpleNamespace(steps=steps, flattens_at=lambda window: flat)
+    gains = pd.DataFrame({"order": [1, 2, 3], "gain": [0.1, 0.2, WHY], "rises": list(rises)}, dtype=object)
+    return SimpleNamespace(steps=steps, flattens_at=lambda window: flat, gains=lambda window: gains)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +207,24 @@ def ladder(flat, probabilities=(0.3, 0.4, 0.5), naive=0.25):
 def test_the_habit_is_where_the_ladder_flattens(order, said):
     found = told(s.ladder(ladder(Flattening(order, 180, 0.01, -0.02, 0.04)), PLAIN))
     assert found.startswith(
-        "After the first purchase 30 % (25–35 %) buy again within 180 days, after purchase 3 50 % (45–55 %). Simply "
-        "dividing buyers by customers would give 25 % after the first"
+        "After the first purchase 30 % (25–35 %) buy again within 180 days, after purchase 3 50 % (45–55 %). But only "
+        "90 of 900 customers got to purchase 3, and who did was keener to begin with: pushing others to that number "
+        "need not make them so. No later step loses as many as the first: 70 % do not buy a second time within 180 "
+        "days. Simply dividing buyers by customers would give 25 % after the first"
     )
     assert said in found
+
+
+def test_the_largest_step_is_named_where_one_surely_rises():
+    found = told(s.ladder(ladder(WHY, probabilities=(0.6, 0.7, 0.9), rises=(True, True, WHY)), PLAIN))
+    assert "The largest step is that of purchase 3: 90 % buy again after it, 70 % after the one before." in found
+    falling = told(s.ladder(ladder(WHY, probabilities=(0.6, 0.5, 0.9)), PLAIN))
+    assert "No later step" not in falling
+    assert "The largest step" not in told(s.ladder(ladder(WHY), PLAIN))
+    both = told(s.ladder(ladder(WHY, naive=0.3, rises=(True, True, WHY)), PLAIN))
+    assert " The largest step is that of purchase 3: 50 % buy again after it, 40 % after the one before. Where" in both
+    first = told(s.ladder(ladder(WHY, naive=0.3, rises=(True, False, WHY)), PLAIN))
+    assert " The largest step is that of purchase 2: 40 % buy again after it, 30 % after the one before. Where" in first
 
 
 def test_a_step_down_is_not_told_as_none():
@@ -199,6 +235,7 @@ def test_a_step_down_is_not_told_as_none():
 def test_a_ladder_tells_the_steps_that_have_an_interval():
     short = told(s.ladder(ladder(WHY, probabilities=(0.3, WHY, WHY), naive=0.3), PLAIN))
     assert short.startswith("After the first purchase 30 % (25–35 %) buy again within 180 days. Where the habit")
+    assert "got to purchase" not in short
     assert "Simply dividing" not in short  # it would give the same
     everybody = ladder(WHY, probabilities=(1.0, WHY, WHY))
     everybody.steps.loc[0, ["low", "high"]] = WHY

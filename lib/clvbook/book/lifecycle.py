@@ -112,6 +112,29 @@ class LifecycleBook(StageBook):
         """What waits to be done, a row a stage; see `actions.Actions.waiting`."""
         return _with(self.actions, lambda found: found.waiting)
 
+    @cached_property
+    def to_send(self) -> pd.DataFrame | NotComputable:
+        """What is to be sent to how many, a row a list and kind of customer; see `actions.Actions.to_send`."""
+        return _with(self.actions, lambda found: found.to_send)
+
+    @cached_property
+    def due(self) -> pd.DataFrame | NotComputable:
+        """On which days how many rows of the lists end; see `actions.Actions.due`."""
+        return _with(self.actions, lambda found: found.due)
+
+    @property
+    def most_a_contact(self) -> pd.Series | NotComputable:
+        """What one contact with a customer on a list may cost at most, gift and discount with it, in currency: index
+        stage. It is the limit of the days of silence that end with the stage; see `markov.StageValues` (break_even).
+        """
+        if self.settings.margin_rate is None:
+            return NotComputable("margin_rate is not set")
+        ends = [self.step_bounds.index(bound) for bound in self.bounds]
+        return _with(
+            self.stage_values,
+            lambda values: pd.Series(values.by_stage.break_even.to_numpy()[ends], index=self.stage_names[:-1]),
+        )
+
     @property
     def list_names(self) -> list[str]:
         """The files of the lists, without suffix."""

@@ -134,17 +134,28 @@ class StageBook(ValueBook):
 
     @cached_property
     def ledger_rows(self) -> pd.DataFrame | NotComputable:
-        """The ledger as it is printed: a row a stage and a last one of all; change: of customers in the month."""
+        """The ledger as it is printed: a row a stage and a last one of all; change: of customers in the month;
+        year_before: customers twelve months ago.
+        """
 
         def rows(book: ledger.Ledger) -> pd.DataFrame:
             total = {"stage": "all", "asset": "", **book.total}
             table = pd.concat([book.stages, pd.DataFrame([total])], ignore_index=True).astype(object)
+            table["year_before"] = self._year_before
             change = self.ledger_change
             if isinstance(change, NotComputable):
                 return table.assign(change=[change] * len(table))
             return table.assign(change=[*change.stages.customers, change.total.customers])
 
         return _with(self.ledger, rows)
+
+    @property
+    def _year_before(self) -> list[int | NotComputable]:
+        """Customers twelve months ago: by stage, and all."""
+        counts = self.stage_mix.pivot(index="snapshot", columns="stage", values="customers")[self.stage_names]
+        if len(counts) < 13:
+            return [NotComputable(f"the data have {len(counts)} of 13 month ends")] * (len(self.stage_names) + 1)
+        return [*map(int, counts.iloc[-13]), int(counts.iloc[-13].sum())]
 
     # ---- how customers move
 
@@ -187,6 +198,21 @@ class StageBook(ValueBook):
     def impossible_moves(self) -> pd.DataFrame | NotComputable:
         """Moves that no month allows: none, unless the data or the program are wrong."""
         return _with(self.moves, lambda moves: transitions.impossible_moves(moves, self.bounds))
+
+    @cached_property
+    def left_by_month(self) -> pd.DataFrame | NotComputable:
+        """The rates at which customers left a stage, by month of the matrix: stage, snapshot, customers (in the stage
+        at its beginning), moved (elsewhere at its end), rate, low, high.
+        """
+
+        def left(moves: pd.DataFrame) -> pd.DataFrame:
+            def of(stage: int) -> pd.DataFrame:
+                gone = moves.assign(to_stage=moves.to_stage.where(moves.to_stage == stage, -1))
+                return transitions.rate_by_step(gone, start=stage, end=-1, **self._level).assign(stage=stage)
+
+            return _in_words(pd.concat([of(stage) for stage in range(len(stages.STAGES))], ignore_index=True))
+
+        return _with(self.grown_moves, left)
 
     @cached_property
     def homogeneity(self) -> transitions.Homogeneity | NotComputable:
@@ -244,10 +270,14 @@ class StageBook(ValueBook):
         return {"stages": len(self._fine) + 1, "shown": shown, "ahead": AHEAD, **self._level, **self._few}
 
     @cached_property
+    def outlook_of_stages(self) -> forecast.Forecast | NotComputable:
+        """The forecast with what it counts on; see `forecast.Forecast`."""
+        return _with(self._fine_moves, lambda moves: forecast.forecast(moves, **self._shown))
+
+    @cached_property
     def stage_forecast(self) -> pd.DataFrame | NotComputable:
         """Customers by stage at the next month ends; see `forecast.forecast`."""
-        made = _with(self._fine_moves, lambda moves: forecast.forecast(moves, **self._shown))
-        return _with(made, lambda made: _in_words(made.by_stage))
+        return _with(self.outlook_of_stages, lambda made: _in_words(made.by_stage))
 
     @cached_property
     def stage_record(self) -> forecast.TrackRecord | NotComputable:

@@ -8,7 +8,7 @@ A trigger is a bound of the stages: 45 names the customers about to leave "activ
 stage of who bought last on day L ends with day L + 45, and `valid_until` is that day, the last one in time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
@@ -23,11 +23,13 @@ from clvbook.lifecycle.stages import STAGES, check_bounds
 # What the source's playbook sends when a stage is about to end, to repeat customers and to one-time buyers
 OFFERS = ("new arrivals and pairings", "small coupon", "strong offer")
 SECOND_PURCHASE = (
-    "second-purchase gift: one of the season",
-    "second-purchase gift: a valuable one of the season",
-    "second-purchase gift: a special offer",
+    "second-purchase gift (one of the season)",
+    "second-purchase gift (a valuable one of the season)",
+    "second-purchase gift (a special offer)",
 )
 PARKED = "park until the big sale"  # the source gives up after 180 days, and wakes the lost at Double 11
+BOUGHT = ("twice or more", "once")  # how often: repeat customers and one-time buyers
+COUNTS = ["customers", "one_time", "held_out", "opted_out"]
 DIGITS = 13  # hex digits of the hash that draws an arm: 52 bits, as many as a float holds exactly
 
 
@@ -58,7 +60,8 @@ class Actions:
         return {list_name(trigger, valid_until): self.at(trigger) for trigger in self.bounds}
 
     def at(self, trigger: int) -> ibis.Table:
-        """Whom to write to before the stage with this bound ends, the most valuable first, without who opted out.
+        """Whom to write to before the stage with this bound ends, without who opted out: whose stage ends first comes
+        first, of a day the most valuable.
 
         What whoever sends needs comes first: send (yes, or no for the holdout), customer_id, offer (its class; null for
         the holdout), valid_until (date: the stage's last day), last_category (null where not known), orders, one_time,
@@ -68,7 +71,7 @@ class Actions:
         if trigger not in self.bounds:
             raise BadParameters(f"day {trigger} is no bound of a stage", f"choose one of {list(self.bounds)}")
         place = self.bounds.index(trigger)
-        order = [_.value.desc(nulls_first=False), _.revenue.desc(), _.customer_id]
+        order = [_.valid_until, _.value.desc(nulls_first=False), _.revenue.desc(), _.customer_id]
         listed = self.moving.filter(_.place == place, ~_.opted_out).order_by(order)
         return (
             listed.select(
@@ -94,38 +97,71 @@ class Actions:
         and value (still expected) of the customers in currency, value NotComputable where someone has no score; offer
         to repeat customers; stale_on (None: no list).
         """
-        told = ~_.opted_out
-        counted = self.moving.group_by("place").aggregate(
+        frame = self._counted(self.moving, range(len(STAGES)), "place")
+        return pd.DataFrame(
+            {
+                "trigger": [*self.bounds, self.bounds[-1]],
+                "stage": STAGES,
+                "next_stage": pd.Series([*STAGES[1:], None], dtype=object),
+                **frame[COUNTS],
+                "write_to": [*frame.write_to[:-1], 0],
+                **frame[["revenue", "value"]],
+                "offer": [*OFFERS, PARKED],
+                "stale_on": pd.Series([*[self.stale_on] * len(OFFERS), None], dtype=object),
+            }
+        )
+
+    @property
+    def to_send(self) -> pd.DataFrame:
+        """What is to be sent to how many: one row a list and kind of customer, and a last one of all lists.
+
+        stage (that ends; "all" in the last row), bought ("twice or more", "once"), offer (both "" there), customers,
+        held_out and write_to (the others), opted_out, revenue and value as in `waiting`, value_write_to (value of who
+        is written to).
+        """
+        listed = self.moving.filter(_.place < len(self.bounds))
+        rows = [(place, often) for place in range(len(self.bounds)) for often in BOUGHT]
+        kinds = listed.mutate(row=2 * _.place.cast("int64") + _.one_time.cast("int64"))
+        each = self._counted(kinds, range(len(rows)), "row")
+        both = pd.concat([each, self._counted(listed.mutate(row=0), [0], "row")], ignore_index=True)
+        names = {
+            "stage": [*(STAGES[place] for place, _often in rows), "all"],
+            "bought": [*(often for _place, often in rows), ""],
+            "offer": [*(offer for pair in zip(OFFERS, SECOND_PURCHASE, strict=True) for offer in pair), ""],
+        }
+        return pd.DataFrame({**names, **both.drop(columns="one_time")})
+
+    @property
+    def due(self) -> pd.DataFrame:
+        """The days on which rows of the lists end: valid_until, write_to (customers; days without one are left out)."""
+        sent = self.moving.filter(_.arm == "treated", ~_.opted_out)
+        return sent.group_by("valid_until").aggregate(write_to=_.count()).order_by("valid_until").to_pandas()
+
+    def _counted(self, moving: ibis.Table, rows: Iterable[int], key: str) -> pd.DataFrame:
+        """A row a number in the column `key`: COUNTS, write_to, revenue, value, value_write_to."""
+        told, sent = ~_.opted_out, (_.arm == "treated") & ~_.opted_out
+        counted = moving.group_by(key).aggregate(
             customers=told.sum(),
             one_time=(_.one_time & told).sum(),
             held_out=((_.arm == "holdout") & told).sum(),
             opted_out=_.opted_out.sum(),
             revenue=_money(_.revenue, where=told),
             value=_money(_.value, where=told),
+            value_write_to=_money(_.value, where=sent),
             valued=_.value.count(where=told),
         )
-        rows = {row["place"]: row for row in counted.to_pyarrow().to_pylist()}
-        frame = pd.DataFrame([rows.get(place, {}) for place in range(len(STAGES))], columns=counted.columns)
-        counts = ["customers", "one_time", "held_out", "opted_out"]
-        frame[counts] = frame[counts].fillna(0).astype(int)
-        unvalued = frame.customers - frame.valued.fillna(0).astype(int)
-        value = [
-            self._unscored(without, of) if without else amount
-            for without, of, amount in zip(unvalued, frame.customers, frame.value.fillna(0.0), strict=True)
-        ]
-        return pd.DataFrame(
-            {
-                "trigger": [*self.bounds, self.bounds[-1]],
-                "stage": STAGES,
-                "next_stage": pd.Series([*STAGES[1:], None], dtype=object),
-                **frame[counts],
-                "write_to": [*(frame.customers - frame.held_out)[:-1], 0],
-                "revenue": frame.revenue.fillna(0.0),
-                "value": value,
-                "offer": [*OFFERS, PARKED],
-                "stale_on": pd.Series([*[self.stale_on] * len(OFFERS), None], dtype=object),
-            }
-        )
+        found = {row[key]: row for row in counted.to_pyarrow().to_pylist()}
+        frame = pd.DataFrame([found.get(row, {}) for row in rows], columns=counted.columns).drop(columns=key)
+        frame[COUNTS] = frame[COUNTS].fillna(0).astype(int)
+        frame.insert(len(COUNTS), "write_to", frame.customers - frame.held_out)
+        frame["revenue"] = frame.revenue.fillna(0.0)
+        unvalued = frame.customers - frame.pop("valued").fillna(0).astype(int)
+        for name in ("value", "value_write_to"):
+            frame[name] = [
+                self._unscored(without, of) if without else amount
+                for without, of, amount in zip(unvalued, frame.customers, frame[name].fillna(0.0), strict=True)
+            ]
+        return frame
 
     def _unscored(self, without: int, of: int) -> NotComputable:
         missing = NotComputable(f"{without:,} of {of:,} customers have no score")

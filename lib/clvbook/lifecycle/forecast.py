@@ -26,11 +26,12 @@ KEY = ["made_on", "snapshot", "ahead", "stage"]
 class Forecast:
     """Customers by stage: by_stage with made_on, snapshot, ahead (steps), stage, expected, [low, high].
 
-    steps: how many recent steps its rates and entrants are of.
+    steps: how many recent steps its rates and entrants are of; entrants: how many customers it lets enter in a step.
     """
 
     made_on: pd.Timestamp
     steps: int
+    entrants: float
     by_stage: pd.DataFrame
 
 
@@ -80,7 +81,7 @@ def forecast(
             "high": high.ravel(),
         }
     )
-    return Forecast(made_on, len(seen.snapshots), by_stage)
+    return Forecast(made_on, len(seen.snapshots), float(entrants.sum()), by_stage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,14 @@ class TrackRecord:
     def by_ahead(self) -> pd.DataFrame:
         """How well by distance: ahead, forecasts (stages counted apart), hit_rate, error."""
         frame = self._by.groupby("ahead").agg(
+            forecasts=("hit", "size"), hit_rate=("hit", "mean"), error=("error", _mean)
+        )
+        return frame.reset_index()
+
+    @property
+    def by_stage(self) -> pd.DataFrame:
+        """How well by distance and stage: ahead, stage, forecasts, hit_rate, error."""
+        frame = self._by.groupby(["ahead", "stage"]).agg(
             forecasts=("hit", "size"), hit_rate=("hit", "mean"), error=("error", _mean)
         )
         return frame.reset_index()

@@ -40,7 +40,7 @@ def return_curve(
         axes.plot(shown["day"], 1 - shown["survival"], color=ACCENT)
         for name, marker, face in (("given", "o", INK), ("own", "D", PAPER)):
             look = {"color": INK, "markerfacecolor": face, "markersize": 8, "zorder": 4}
-            label = "bounds of the stages" if name == "given" else "bounds that fit this shop"
+            label = "bounds of the stages" if name == "given" else "days by which this shop's customers returned"
             if len(marks):
                 axes.plot(marks[name], [at(day) for day in marks[name]], marker, linestyle="none", label=label, **look)
             for day in marks[name]:

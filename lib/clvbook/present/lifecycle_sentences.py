@@ -9,12 +9,14 @@ import pandas as pd
 
 from clvbook.errors import NotComputable
 from clvbook.present import words
+from clvbook.present.list_sentences import about_to_move, caps, holdout, lists, parked, stale, written_to
 from clvbook.present.return_sentences import calibration, cohorts, contact_depth, ladder, stop_rule
 from clvbook.present.sentences import TOO_FAR, about, tells
 
 __all__ = [
     "about_to_move",
     "calibration",
+    "caps",
     "cohorts",
     "contact_depth",
     "flow",
@@ -26,12 +28,14 @@ __all__ = [
     "lists",
     "mix",
     "moves",
+    "parked",
     "people",
     "purchases",
     "signed",
     "since",
     "stale",
     "stop_rule",
+    "written_to",
 ]
 
 
@@ -49,11 +53,6 @@ def signed(change: Any) -> str:
     return f"+{words.number(change)}" if change > 0 else words.number(change)
 
 
-def stale(day: Any) -> str:
-    """The first day on which a list is of no more use; none for the lost."""
-    return words.day(day) if day else "no list"
-
-
 def people(count: Any) -> str:
     """A count of customers; where it is not known the sentence below says why."""
     return "not known" if isinstance(count, NotComputable) else words.number(count)
@@ -63,79 +62,6 @@ def purchases(count: str) -> str:
     """The words for a number of purchases."""
     of = {"prospect": "0, ordered and never paid", "new": "1", "old": "2", "regular": "3 or 4", "sticky": "5 or more"}
     return of[count]
-
-
-@tells
-def about_to_move(waiting: pd.DataFrame, settings: Any) -> str:
-    """Who is about to leave which stage, and what is to be sent to how many of them? The head of the page."""
-    lists = waiting.iloc[:-1]
-    total, within = lists.customers.sum(), words.days(settings.act_within_days)
-    if not total:
-        return f"No customer's stage ends in the next {within}: there is nobody to write to."
-
-    def send(row: Any) -> str:
-        if not row.write_to:
-            return "send nothing (held out)"
-        return f"send{f' to {words.number(row.write_to)} of them' if row.held_out else ''}: {row.offer}"
-
-    told = [
-        f"{words.count(row.customers, 'customer becomes', 'customers become')} {row.next_stage} ({row.trigger} days "
-        f"without a purchase); {send(row)}."
-        for row in lists.itertuples()
-        if row.customers
-    ]
-    if lists.one_time.sum() and lists.write_to.sum():
-        told.append("Whoever of them has bought only once gets a second-purchase gift instead.")
-    held = lists.held_out.sum()
-    who = (
-        "The one left out, drawn at random, gets"
-        if held == 1
-        else f"The {words.number(held)} left out, drawn at random, get"
-    )
-    kept = (
-        f"{who} nothing, so that the difference can be measured."
-        if held
-        else "So few are on the lists that nobody was drawn to get nothing: the difference cannot be measured."
-        if settings.holdout_share
-        else ""
-    )
-    ends = f"The lists are in tables/; use none of them from {words.day(lists.stale_on.iloc[0])} on."
-    return " ".join(filter(None, [f"In the next {within}, unless they buy before:", *told, kept, ends]))
-
-
-@tells
-def lists(waiting: pd.DataFrame, ends: pd.DataFrame, settings: Any, files: list[str]) -> str:
-    """How are the lists to be used?"""
-    ahead = ends.day.nunique()
-    each = [
-        f"{words.number(group.customers.sum())} {words.name(stage)}"
-        for stage, group in ends.groupby("stage", sort=False)
-    ]
-    opted = waiting.opted_out.iloc[:-1].sum()
-    off = "take off whoever has bought since the month's end"
-    if settings.customers is None:
-        off += " and whoever wants no messages: that is not known here (customers is not set)"
-    elif opted:
-        off += f" ({words.count(opted, 'customer')} who opted out already came off)"
-    last = "what they bought last, " if settings.order_items is not None else ""
-    keep = (
-        " Keep the files: with the orders that follow they show what the messages changed. One list alone is seldom "
-        "large enough for that, several months' lists are."
-    )
-    return (
-        f"{words.listing(f'tables/{name}.csv' for name in files)} name the customers, the most valuable first, with "
-        f"{last}the offer and the last day on which it is in time (valid_until). Write to the rows with send = yes, "
-        f"the earliest days first; before that, {off}.{keep if settings.holdout_share else ''} Stages end every day: "
-        f"over the next {words.days(ahead)} those of {words.listing(each)} customers. These lists hold the first "
-        f"{words.days(settings.act_within_days)} of them; act_within_days sets how many."
-    )
-
-
-def holdout(share: float) -> str:
-    """Is anybody held out at all?"""
-    if share:
-        return ""
-    return "holdout_share is 0: nobody is held out, and whether the messages changed anything can never be known."
 
 
 @tells
@@ -189,10 +115,17 @@ def mix(frame: pd.DataFrame, months: int = 12) -> str:
     apart = min(months, len(share) - 1)
     if not apart:
         return f"{words.percent(now['active'])} of customers are active."
+    active = counts["active"].iloc[-apart - 1 :]
+    highest = (
+        f"; the most since then were {words.number(active.max())} at the end of {words.month(active.idxmax())}, now it "
+        f"is {words.percent(1 - active.iloc[-1] / active.max(), digits=0)} less"
+        if active.max() > max(active.iloc[0], active.iloc[-1])
+        else ""
+    )
     return (
-        f"{words.count(counts.iloc[-1]['active'], 'customer is', 'customers are')} active, "
-        f"{words.percent(now['active'])} of all; {words.count(apart, 'month')} ago it was "
-        f"{words.number(counts.iloc[-apart - 1]['active'])}, {words.percent(before['active'])}. A falling share alone "
+        f"{words.count(active.iloc[-1], 'customer is', 'customers are')} active, {words.percent(now['active'])} of "
+        f"all; {words.count(apart, 'month')} ago it was {words.number(active.iloc[0])}, "
+        f"{words.percent(before['active'])}{highest}. A falling share alone "
         "is no alarm: everybody who ever bought stays in the count. Watch the number of active customers."
     )
 
@@ -238,17 +171,26 @@ def grid(frame: pd.DataFrame) -> str | NotComputable:
 
 
 @about
-def moves(rates: pd.DataFrame, impossible: pd.DataFrame, fit: Any) -> str | NotComputable:
-    """Where do customers go in a month, and is one month like another?"""
+def moves(
+    rates: pd.DataFrame, left: pd.DataFrame, impossible: pd.DataFrame, fit: Any, months: int = 3
+) -> str | NotComputable:
+    """Where do customers go in a month, and is one month like another? `left`: of `Book.left_by_month`."""
     stay = rates[rates["from"] == rates["to"]].set_index("from")
 
     def leave(stage: str, verb: str) -> str:
         rate, low, high = (1 - stay.loc[stage, name] for name in ("rate", "high", "low"))
         if pd.isna(rate):
             return f"nobody was {stage} at the beginning of a month"
-        return f"{words.percent(rate)} of the {stage} {verb} ({words.interval(low, high, words.percent)})"
+        each = left[left.stage == stage]
+        last = each.iloc[-months:]
+        return (
+            f"{words.percent(rate)} of the {stage} {verb} (interval of this mean "
+            f"{words.interval(low, high, words.percent)}; single months had "
+            f"{words.interval(each.rate.min(), each.rate.max(), words.percent)}, the last {words.number(len(last))} "
+            f"together {words.percent(last.moved.sum() / last.customers.sum())})"
+        )
 
-    told = f"In a month {leave('active', 'stop being so')}; {leave('lost', 'come back')}."
+    told = f"In an average month {leave('active', 'stop being so')}; {leave('lost', 'come back')}."
     if len(impossible):
         told += (
             f" {words.count(int(impossible.customers.sum()), 'move is one', 'moves are some')} that cannot happen in a "
@@ -266,24 +208,31 @@ def moves(rates: pd.DataFrame, impossible: pd.DataFrame, fit: Any) -> str | NotC
 
 
 @about
-def forecast(frame: pd.DataFrame, record: Any, settings: Any) -> str:
-    """How many active customers will there be, and how good were such forecasts?"""
+def forecast(frame: pd.DataFrame, made: Any, record: Any, now: int, settings: Any) -> str | NotComputable:
+    """How many active customers will there be, and how good were such forecasts? made: of `Book.outlook_of_stages`."""
     last = frame[(frame.stage == "active") & (frame.ahead == frame.ahead.max())].iloc[0]
+    change = "a rise" if last.expected > now else "a fall"
+    unsure = f", and {change} is not certain" if last.low < now < last.high else ""
     told = (
-        f"If customers go on as in the past months, {words.number(last.expected)} will be active at the end of "
-        f"{words.month(last.snapshot)} ({words.percent(settings.confidence, digits=0)} interval "
-        f"{words.interval(last.low, last.high, words.number)}). It knows no seasons and no campaigns to come."
+        f"If customers go on as in the last {words.count(made.steps, 'month')}, {words.number(last.expected)} will be "
+        f"active at the end of {words.month(last.snapshot)} ({words.percent(settings.confidence, digits=0)} interval "
+        f"{words.interval(last.low, last.high, words.number)}); now it is {words.number(now)}{unsure}. That counts on "
+        f"{words.count(made.entrants, 'new customer')} a month, the average of these months, and knows no seasons and "
+        "no campaigns to come. tables/stage_forecast.csv has every stage and month."
     )
     if isinstance(record, NotComputable):
         return f"{told} Whether such forecasts were good cannot be said: {record.reason}."
-    miss = record.by_ahead.iloc[-1]
+    miss, stages = record.by_ahead.iloc[-1], record.by_stage
     told += (
         f" Of forecasts made in the same way in past months, of all stages, {words.percent(record.hit_rate, digits=0)} "
         f"had what came in their interval (it should be {words.percent(settings.confidence, digits=0)})"
     )
     if isinstance(miss.error, NotComputable):
         return f"{told}."
+    of_active = stages.error[(stages.ahead == miss.ahead) & (stages.stage == 0)].iloc[0]
+    active = "" if isinstance(of_active, NotComputable) else f", those of the active by {words.percent(of_active)}"
+    worst = max([miss.error, *([] if isinstance(of_active, NotComputable) else [of_active])])
     return (
         f"{told}, and {words.count(miss.ahead, 'month')} ahead they were off by {words.percent(miss.error)} on average"
-        f"{': do not plan with it' if miss.error > TOO_FAR else ''}."
+        f"{active}{': do not plan with it' if worst > TOO_FAR else ''}."
     )

@@ -47,12 +47,12 @@ def matrix(frame: pd.DataFrame) -> str:
 
 
 @otherwise("Customers by stage in the months ahead")
-def forecast(frame: pd.DataFrame) -> str:
-    """frame: `Book.stage_forecast`."""
+def forecast(frame: pd.DataFrame, now: int) -> str:
+    """frame: `Book.stage_forecast`; now: active customers today."""
     last = frame[(frame.stage == "active") & (frame.ahead == frame.ahead.max())].iloc[0]
     return (
         f"About {words.count(last.expected, 'active customer')} by {words.month(last.snapshot)} "
-        f"({words.interval(last.low, last.high, words.number)})"
+        f"({words.interval(last.low, last.high, words.number)}), now {words.number(now)}"
     )
 
 
@@ -62,7 +62,7 @@ def return_curve(own: Any) -> str:
     first = own.bounds.iloc[0]
     return (
         f"By day {first.given:.0f}, {words.percent(first.returned * own.eventually, digits=0)} have bought again: "
-        f"{words.percent(first.returned, digits=0)} of those who ever do"
+        f"{words.percent(first.returned, digits=0)} of those who do within {words.days(own.reliable_day)}"
     )
 
 
@@ -86,10 +86,12 @@ def ladder(found: Any) -> str:
     known = told[[not isinstance(low, NotComputable) for low in told.low]]
     if len(known) < 2:
         return "How likely the next purchase is"
-    first, last = known.iloc[0], known.iloc[-1]
+    first, second = known.iloc[0], known.iloc[1]
+    if (first.order, second.order) != (1, 2):
+        return "How likely the next purchase is"
     return (
         f"{words.percent(first.probability, digits=0)} buy a second time within {words.days(window)}, "
-        f"{words.percent(last.probability, digits=0)} buy again after purchase {last.order:.0f}"
+        f"{words.percent(second.probability, digits=0)} of these a third time"
     )
 
 

@@ -26,23 +26,28 @@ def calibration(own: Any, settings: Any) -> str:
     advice = (
         f"Customers of this shop take longer than the bounds suppose: on day {first.given:.0f}, when they begin to "
         f"count as silent, {words.percent(1 - first.returned, digits=0)} of those who will come back are still to "
-        f"come: they are {words.percent(reached, digits=0)} of those whom an offer reaches then. Send this month's "
-        "lists as they are; for the coming months consider "
+        f"come: they are {words.percent(reached, digits=0)} of those whom an offer reaches then."
         if slower
-        else "Customers of this shop return sooner than the bounds suppose: a reminder comes late. Consider "
+        else "Customers of this shop return sooner than the bounds suppose."
         if faster
-        else "The given bounds fit. The shop's own would be "
+        else "The given bounds fit."
         if fits
-        else "The given bounds fit in part. Consider "
+        else "The given bounds fit in part."
     )
     days = own.bounds.own.tolist()
-    if not 0 < days[0] < days[1] < days[2]:
-        advice, mine, given = "So close together they are no stages: stay with ", given, ""
+    if 0 < days[0] < days[1] < days[2]:
+        moved = f" and would move the first message from day {first.given:.0f} to day {days[0]}"
+        advice += (
+            f" Bounds on these days, stage_bounds: [{mine}] instead of [{given}], say how fast customers return. They "
+            f"do not show when a message pays{moved if days[0] != first.given else ''}: change them when the holdouts "
+            "of some months have shown what messages do."
+        )
+    else:
+        advice = f"So close together they are no stages: stay with stage_bounds: [{given}]."
     return (
-        f"Of the {words.percent(own.eventually, digits=0)} of purchases that another one follows (within "
-        f"{words.days(own.reliable_day)}), half have been followed by day {own.bounds.own.iloc[0]}, three quarters by "
-        f"day {own.bounds.own.iloc[1]} and nine tenths by day {own.bounds.own.iloc[2]}. {advice}stage_bounds: [{mine}]"
-        f"{f' instead of [{given}]' if given else ''}."
+        f"Of all purchases, each of a frequent buyer counted, {words.percent(own.eventually, digits=0)} are followed "
+        f"by another within {words.days(own.reliable_day)}; of those, half by day {days[0]}, three quarters by day "
+        f"{days[1]} and nine tenths by day {days[2]}. {advice}"
     )
 
 
@@ -65,12 +70,14 @@ def stop_rule(rates: pd.DataFrame, back: pd.DataFrame, settings: Any) -> str | N
     told = f"Stop after {words.days(stop)}? " + (
         "There is something to it: the chance to come back drops there."
         if then.high < at.low and at.rate - then.rate > 2 * usually
-        else "These data do not mark that day: the chance to come back makes no sudden drop there."
+        else "These data do not mark that day: the chance to come back makes no sudden drop there. The rule is that of "
+        "the source of the bounds."
     )
     told += f" Of customers without a purchase {words.listing(buy(row) for row in rows)} buy within the next 30 days."
     sale = "Keep the strong offer for a big sale?"
     if isinstance(back, NotComputable) or len(back) < 12:
         return f"{told} {sale} That can be told after a year of months with lost customers."
+    lately = back.iloc[-3:]
     best, usual = back.loc[back.rate.idxmax()], back.moved.sum() / back.customers.sum()
     if not usual:
         return f"{told} {sale} Nobody of the lost came back in any month."
@@ -82,12 +89,15 @@ def stop_rule(rates: pd.DataFrame, back: pd.DataFrame, settings: Any) -> str | N
         + f" the best of {words.count(len(back), 'month')}, {words.month(best.snapshot)}, {words.percent(best.rate)} "
         f"of the lost came back, against {words.percent(usual)} in an average one, "
         + ("more than chance explains." if surely else "which may be chance.")
+        + f" {words.number(best.customers)} were lost before that month and {words.number(lately.customers.iloc[-1])} "
+        f"before the last one; of the last {words.number(len(lately))} months the rate is "
+        f"{words.percent(lately.moved.sum() / lately.customers.sum())}: plan with that."
         + " Some came back by themselves, some were written to: what a message adds, only a holdout tells."
     )
 
 
 @tells
-def contact_depth(values: Any, names: list[str], settings: Any) -> str | NotComputable:
+def contact_depth(values: Any, names: list[str], ledger: Any, settings: Any) -> str | NotComputable:
     """Down to which stage does a contact pay?"""
     table = values.by_stage
     first, last = table.iloc[0], table.iloc[-1]
@@ -98,15 +108,24 @@ def contact_depth(values: Any, names: list[str], settings: Any) -> str | NotComp
         f"{money(first.value)} of {what} over the next {words.days(settings.horizon_days)}, one silent for {names[-1]} "
         f"{money(last.value)}{', contacts paid' if settings.contact_cost is not None else ''}."
     )
+    if not isinstance(ledger.total.value, NotComputable):
+        told += (
+            " The ledger above knows each customer's own purchases, this nothing but the days since the last one, so "
+            "the two differ: choose among customers by the ledger's values (the lists have them)"
+            f"{', and take from here the limit of a contact' if values.of == 'margin' else ''}."
+        )
     if values.of != "margin" or settings.contact_cost is None:
         return f"{told} Down to which stage a contact pays cannot be told: {values.losing_from.reason}."
     cost = f"a contact every {words.days(settings.stage_bounds[0])} at {money(settings.contact_cost)}"
     if isinstance(values.losing_from, NotComputable):
         return (
-            f"{told} With {cost} there is no silence from which on contacts surely lose money. Never pay more than "
-            f"{money(last.break_even)} a contact for customers silent for {names[-1]}: that is what they bring if "
-            "every purchase came because of it. Some come anyway, so below it a contact may pay; only a holdout shows "
-            "whether it does."
+            f"{told} With {cost} there is no silence from which on contacts surely lose money. "
+            f"{money(settings.contact_cost)} is the message alone. With the gift or discount that goes with it one "
+            f"contact may cost at most {money(first.break_even)} for customers silent for {names[0]} and "
+            f"{money(last.break_even)} for {names[-1]}, on average of those written to: so much one contact can earn "
+            f"if every purchase came because of it, while {money(first.value)} and {money(last.value)} are of all "
+            f"{words.days(settings.horizon_days)}. Do not multiply it by the contacts of that time. Some come anyway, "
+            "so below it a contact may pay; only a holdout shows whether it does."
         )
     or_longer = "" if values.losing_from == len(names) - 1 else " or longer"
     return (
@@ -137,6 +156,24 @@ def ladder(steps: Any, settings: Any) -> str | NotComputable:
     first, last = shown.loc[known[0]], shown.loc[known[-1]]
     told = f"After the first purchase {share(first)} buy again within {words.days(window)}"
     told += f", after purchase {known[-1]} {share(last)}." if len(known) > 1 else "."
+    if len(known) > 1:
+        told += (
+            f" But only {words.number(last.reached)} of {words.count(first.reached, 'customer')} got to purchase "
+            f"{known[-1]}, and who did was keener to begin with: pushing others to that number need not make them so."
+        )
+    if len(known) > 1 and first.probability < min(shown.probability[n] for n in known[1:]):
+        told += (
+            f" No later step loses as many as the first: {words.percent(1 - first.probability, digits=0)} do not buy a "
+            f"second time within {words.days(window)}."
+        )
+    gains = steps.gains(window)
+    if (surely := gains[[not isinstance(up, NotComputable) and bool(up) for up in gains.rises]]).size:
+        most = surely.loc[surely.gain.astype(float).idxmax()]
+        before, after = (words.percent(shown.probability[n], digits=0) for n in (most.order, most.order + 1))
+        told += (
+            f" The largest step is that of purchase {most.order + 1}: {after} buy again after it, {before} after the "
+            "one before."
+        )
     if round(first.naive, 2) < round(first.probability, 2):
         told += (
             f" Simply dividing buyers by customers would give {words.percent(first.naive, digits=0)} after the first: "
@@ -153,8 +190,7 @@ def ladder(steps: Any, settings: Any) -> str | NotComputable:
     where = "before" if flat.order < 3 else where
     return (
         f"{told} Up to purchase {flat.order} each one is followed by the next more often; the step after it ({step}) "
-        f"{change}. That is {where} the 3 to 5 purchases that guides name. Frequent buyers were more loyal to begin "
-        "with: pushing others to that number need not make them so."
+        f"{change}. That is {where} the 3 to 5 purchases that guides name."
     )
 
 
