@@ -79,7 +79,7 @@ def executed(shops, warm):
         if shop == "sim":
             parameters |= {name: f"{shop}/{file}" for name, file in BESIDE.get(path.stem, {}).items()}
             parameters = ASSUMED.get(path.stem, {}) | parameters
-        tables = shops / f"{path.stem}-{shop}"
+        tables = shops / f"{path.stem}-{shop}-{parameters['month']}"
         tables.mkdir()
         kernel = warm.start(path.stem, env={"CLVBOOK_TABLES": str(tables)})
         try:
@@ -166,6 +166,14 @@ def test_a_shop_gets_its_figures_and_tables(executed, path):
         assert abs(listed.value.sum() - kpis["value"]) <= 0.005 * len(listed)
         assert abs(listed.expected_purchases.sum() - forecasts["repeat_purchases"]) <= 0.00005 * len(listed)
         assert (listed.purchases > 1).mean() == pytest.approx(kpis["repeat_rate"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("month", ["2024-10", "2025-01"])
+def test_a_young_shop_gets_figures_or_reasons(executed, path, month):
+    notebook, _ = executed(path, "sim", margin_rate=0.4, month=month)
+    check(notebook)
+    assert all(one["passed"] for one in end_mark(notebook)["checks"])
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -107,3 +107,8 @@ def test_without_a_number_a_title_is_a_label(title):
 )
 def test_a_number_that_says_nothing_gives_the_label_too(title, poor):
     assert title(poor) == title(WHY)
+
+
+def test_the_money_of_a_stage_has_a_heading_even_without_a_figure():
+    assert titles.money_of(SimpleNamespace(of="margin")) == "margin"
+    assert titles.money_of(WHY) == "value"

@@ -61,6 +61,12 @@ def test_neighbours_that_share_a_reason_say_it_once():
     assert soup(tables.table(frame, caption="c", columns=columns)).select_one("tbody th").get("colspan") is None
 
 
+def test_a_heading_may_be_a_reason():
+    shown = tables.table(FRAME, caption="c", columns=COLUMNS | {"value": (NotComputable("no margin"), words.number)})
+    assert "no margin" in repr(shown)
+    assert "no margin" in shown.html
+
+
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
 def test_a_blank_cell_is_refused(missing):
     frame = pd.DataFrame({"source": ["a"], "customers": pd.Series([missing], dtype=object), "value": [1.0]})

@@ -19,6 +19,12 @@ def mix(frame: pd.DataFrame) -> str:
     return f"{words.percent(now['active'], digits=0)} are active, {words.percent(now['lost'], digits=0)} lost"
 
 
+@otherwise("value")
+def money_of(values: Any) -> str:
+    """The heading over what a customer brings: margin or revenue. values: `Book.stage_values`."""
+    return values.of
+
+
 @otherwise("Who came and who paused, month by month")
 def flow(frame: pd.DataFrame) -> str:
     """frame: `Book.flow`."""

@@ -88,7 +88,7 @@ def table(
         f"<tbody>{''.join(lines)}</tbody></table></div>{''.join(f'<p class=note>{line}</p>' for line in notes if line)}"
         "</div>"
     )
-    return Table(html, _plain(caption, [[label for label, _ in columns.values()], *cells]))
+    return Table(html, _plain(caption, [[words.text(label) for label, _ in columns.values()], *cells]))
 
 
 def _records(frame: pd.DataFrame, columns: Mapping[str, Any]) -> list[tuple[Any, ...]]:
