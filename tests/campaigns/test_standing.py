@@ -59,6 +59,8 @@ def test_a_customer_counts_once_from_the_first_campaign_to_the_end_of_the_last(t
     assert set(campaigns.ends) == {end}
     rows = rows.set_index(["place", "arm"])
     sums = ["n", "messages", "buyers", "orders", "revenue", "revenue_sq"]
+    windows = {place: list(part.near) for place, part in rows.groupby("place")}
+    assert windows == {0: [0.0, 150.0], 1: [100.0, 0.0]}  # what c3 bought between campaigns is in none
     assert list(rows.loc[(0, "treated"), sums]) == [2, 6, 1, 2, 150, 150**2]
     assert list(rows.loc[(0, "holdout"), sums]) == [1, 0, 1, 1, 20, 400]
     assert list(rows.loc[(1, "treated"), sums]) == [1, 1, 0, 0, 0, 0]
@@ -79,6 +81,7 @@ def test_the_time_is_that_of_the_campaigns_with_both_arms_and_a_window_that_is_o
 def plain(sends, orders, campaigns):
     """The sums once more: a loop over customers."""
     place = {c: k for k, c in enumerate(campaigns.campaign_id)}
+    closes = dict(zip(campaigns.campaign_id, campaigns.closes, strict=True))
     compared, end = dict(zip(campaigns.campaign_id, campaigns.compared, strict=True)), campaigns.ends.iloc[0]
     rows = []
     for who, own in sends[sends.campaign_id.isin(list(place))].groupby("customer_id"):
@@ -87,10 +90,13 @@ def plain(sends, orders, campaigns):
             continue
         first = first.loc[first.campaign_id.map(place).idxmin()]
         begins = campaigns.opens[place[first.campaign_id]]
-        mine = orders[(orders.customer_id == who) & (orders.paid_at >= begins) & (orders.paid_at < end)].net
+        mine = orders[(orders.customer_id == who) & (orders.paid_at >= begins) & (orders.paid_at < end)]
+        days = [(mine.paid_at >= OPENS[c]) & (mine.paid_at < closes[c]) for c in place]
+        near, mine = float(mine.net[np.any(days, axis=0)].sum()), mine.net
         row = {"place": place[first.campaign_id], "arm": first.arm, "n": 1, "moved": int(own.arm.nunique() > 1)}
         pre, spent = int(who[1:]) % 7 / 3, float(mine.sum())
         row |= {"messages": own.sent_at.notna().sum(), "pre": pre, "pre_sq": pre**2, "buyers": int(len(mine) > 0)}
+        row |= {"near": near, "near_sq": near**2}
         rows.append(row | {"orders": len(mine), "revenue": spent, "revenue_sq": spent**2})
     return pd.DataFrame(rows).groupby(["place", "arm"], as_index=False).sum()
 
@@ -138,11 +144,21 @@ def test_a_shop_whose_fixed_tenth_is_always_held_out(demo):
     first = sends.assign(begins=sends.campaign_id.map(opens)).sort_values("begins").drop_duplicates("customer_id")
     paid = demo.orders.select("customer_id", "paid_at", "net").to_pandas().astype({"net": float})
     paid = paid[paid.paid_at < ends].merge(first[["customer_id", "begins"]])
-    each = paid[paid.paid_at >= paid.begins].groupby("customer_id").net.agg(["size", "sum"])
-    first = first.merge(each, left_on="customer_id", right_index=True, how="left").fillna({"size": 0, "sum": 0.0})
+    paid = paid[paid.paid_at >= paid.begins]
+    each = paid.groupby("customer_id").net.agg(["size", "sum"])
+    moments = np.sort(opens.to_numpy())
+    latest = moments[np.searchsorted(moments, paid.paid_at.to_numpy(), side="right") - 1]
+    each["near"] = paid[(paid.paid_at - latest) < pd.Timedelta(days=7)].groupby("customer_id").net.sum()
+    first = first.merge(each, left_on="customer_id", right_index=True, how="left").fillna(
+        {"size": 0, "sum": 0.0, "near": 0.0}
+    )
     assert (result.treated.n, result.control.n) == tuple(first.arm.value_counts()[["treated", "holdout"]])
     assert result.treated.n + result.control.n == first.customer_id.nunique()
-    for metric, values in (("conversion", (first["size"] > 0).astype(float)), ("revenue", first["sum"])):
+    for metric, values in (
+        ("conversion", (first["size"] > 0).astype(float)),
+        ("revenue", first["sum"]),
+        ("near", first.near),
+    ):
         cells = values.groupby([first.begins, first.arm]).agg(["size", "mean"]).unstack()
         t, c = (cells.xs(arm, axis=1, level="arm") for arm in ("treated", "holdout"))
         w = t["size"] * c["size"] / (t["size"] + c["size"])
@@ -152,7 +168,7 @@ def test_a_shop_whose_fixed_tenth_is_always_held_out(demo):
         half = 1.959964 * np.sqrt((w**2 * spread * (1 / t["size"] + 1 / c["size"])).sum())
         got = getattr(result, metric)
         assert (got.delta, got.low, got.high) == pytest.approx((delta, delta - half, delta + half), abs=1e-6)
-        means = result.bought if metric == "conversion" else result.spent
+        means = {"conversion": result.bought, "revenue": result.spent, "near": result.spent_near}[metric]
         assert means == pytest.approx(((w * t["mean"]).sum(), (w * c["mean"]).sum()))
     assert (result.moved, result.left_out, result.messages) == (0, 0, 1.0)
     assert result.campaigns == 24
@@ -174,6 +190,7 @@ def drawn(rng, *, lift=0.0, people=(1500, 300, 300), share=(0.1, 0.1, 0.2), camp
         for arm, who in (("treated", ~holdout), ("holdout", holdout)):
             row = {"place": place, "arm": arm, "n": who.sum(), "moved": 0, "messages": left * who.sum()}
             row |= {"pre": pre[who].sum(), "pre_sq": (pre[who] ** 2).sum(), "buyers": ((orders + more)[who] > 0).sum()}
+            row |= {"near": revenue[who].sum() / 4, "near_sq": (revenue[who] ** 2).sum() / 16}
             rows.append(row | {"revenue": revenue[who].sum(), "revenue_sq": (revenue[who] ** 2).sum()})
         none = (1 + left / 5) ** -0.25  # a negative binomial's chance of no order
         truth.append([none * (1 - (1 - lift) ** left), 100 * left * lift])
@@ -215,7 +232,8 @@ def counted(**more):
     row = {"n": [900, 100] * 2, "moved": 0, "messages": [1800, 0, 900, 0], "pre": [450.0, 50.0] * 2}
     row |= {"place": [0, 0, 1, 1], "arm": ["treated", "holdout"] * 2, "pre_sq": [300.0, 33.3] * 2}
     row |= {"buyers": [300, 30] * 2, "revenue": [30_000.0, 3_000.0] * 2, "revenue_sq": [4e6, 4e5] * 2}
-    return pd.DataFrame(row | more)
+    frame = pd.DataFrame(row | more)
+    return frame.assign(near=frame.revenue / 2, near_sq=frame.revenue_sq / 4)
 
 
 def judged(**more):
@@ -225,7 +243,9 @@ def judged(**more):
 def test_the_table_has_both_measures_and_the_total():
     result = judged(buyers=[300, 20] * 2)
     table = result.summary.set_index("measure")
-    assert list(table.index) == ["conversion", "revenue"]
+    assert list(table.index) == ["conversion", "revenue", "window_revenue"]
+    half = table.loc["revenue", ["treated_mean", "control_mean", "effect", "low", "high"]] / 2
+    assert list(table.loc["window_revenue", half.index]) == pytest.approx(list(half))
     assert table.effect["conversion"] == pytest.approx(1 / 3 - 0.2)
     assert table.total["conversion"] == pytest.approx(1800 * (1 / 3 - 0.2))
     assert (table.treated_mean["revenue"], table.control_mean["revenue"]) == pytest.approx((100 / 3, 30))

@@ -11,7 +11,7 @@ that chose them, in the arm drawn then: nothing before it can have been changed,
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
-from operator import add
+from operator import add, or_
 
 import ibis
 import numpy as np
@@ -39,7 +39,9 @@ class Standing:
     """All campaigns of a time as one: begins, ends, campaigns; customers by arm (`treated`, `control`), once each.
 
     conversion: share who bought at all in that time; revenue: what a customer bought in it; both pooled over the
-    customers' first campaigns. bought and spent are the same of each arm (treated, control), weighed alike.
+    customers' first campaigns. bought and spent are the same of each arm (treated, control), weighed alike. near and
+    spent_near: of the revenue in the windows of the campaigns alone; it is surer, as less is in it that comes anyway,
+    and takes what was only brought forward for a gain.
     moved: customers whose arm changed. left_out: customers whose first campaign has fewer than two in an arm.
     messages: those to customers treated, share of all messages of that time.
     """
@@ -53,6 +55,8 @@ class Standing:
     bought: tuple[float, float]
     revenue: Pooled | NotComputable
     spent: tuple[float, float]
+    near: Pooled | NotComputable
+    spent_near: tuple[float, float]
     moved: int
     left_out: int
     messages: float | NotComputable
@@ -66,6 +70,7 @@ class Standing:
         for measure, found, means in (
             ("conversion", self.conversion, self.bought),
             ("revenue", self.revenue, self.spent),
+            ("window_revenue", self.near, self.spent_near),
         ):
             row = {"measure": measure, **span, "treated_mean": means[0], "control_mean": means[1]}
             row |= {"effect": found.delta, "low": found.low, "high": found.high, "p": found.p}
@@ -76,21 +81,22 @@ class Standing:
 
 def clock(schedule: pd.DataFrame, *, through: date) -> pd.DataFrame:
     """The campaigns of the time in which customers were held out, in order: campaign_id, place, opens, compared (both
-    arms, and its window is over), ends (of the whole time, the last of these windows). Empty where none is compared.
+    arms, and its window is over), closes (its window), ends (the whole time, with the last window that is over), sent.
+    Empty where none is compared.
     """
     known = schedule[schedule.opens.notna()].sort_values(["opens", "campaign_id"])
     closes = known.last_sent.fillna(known.opens) + pd.to_timedelta(known.attribution_days, unit="D")
     compared = (known.treated > 0) & (known.holdout > 0) & (closes <= data_end(through))
     ends = closes[compared].max()
     inside = (known.opens >= known.opens[compared].min()) & (known.opens < ends)
-    frame = known.assign(compared=compared, ends=ends)[inside].reset_index(drop=True)
-    return frame.assign(place=range(len(frame)))[[*_CLOCK, "ends", "sent"]]
+    frame = known.assign(compared=compared, closes=closes, ends=ends)[inside].reset_index(drop=True)
+    return frame.assign(place=range(len(frame)))[[*_CLOCK, "closes", "ends", "sent"]]
 
 
 def sums(sends: ibis.Table, orders: ibis.Table, campaigns: pd.DataFrame) -> pd.DataFrame:
     """One row a first campaign (`place` in `campaigns`, which is of `clock`) and arm, over all of its customers: n,
     moved (customers who were in the other arm, too), messages, pre, pre_sq; and of what they bought from its opening
-    to the end: buyers, orders, revenue, revenue_sq.
+    to the end: buyers, orders, revenue, revenue_sq; near and near_sq, the revenue in the windows of any campaign.
     """
     times = ibis.memtable(campaigns[list(_CLOCK)], schema=_CLOCK)
     held = _.arm == "holdout"
@@ -108,13 +114,21 @@ def sums(sends: ibis.Table, orders: ibis.Table, campaigns: pd.DataFrame) -> pd.D
         .filter(_.place.notnull())
     )
     ends = ibis.literal(campaigns.ends.iloc[0].to_pydatetime())
-    paid = orders.filter(_.paid_at < ends).select("paid_at", "net", buyer="customer_id")
+    windows = [
+        (_.paid_at >= row.opens.to_pydatetime()) & (_.paid_at < row.closes.to_pydatetime())
+        for row in campaigns.itertuples()
+    ]
+    paid = orders.filter(_.paid_at < ends).select("paid_at", "net", near=reduce(or_, windows), buyer="customer_id")
     inside = [people.customer_id == paid.buyer, people.begins <= paid.paid_at]
     own = ["customer_id", "place", "first_arm", "pre", "changes", "messages"]
     bought = (
         people.left_join(paid, inside)
         .group_by(own)
-        .aggregate(orders=_.paid_at.count(), revenue=_.net.sum().cast("float64").fill_null(0.0))
+        .aggregate(
+            orders=_.paid_at.count(),
+            revenue=_.net.sum().cast("float64").fill_null(0.0),
+            near=_.net.sum(where=_.near).cast("float64").fill_null(0.0),
+        )
     )
     found = bought.group_by("place", arm="first_arm").aggregate(
         n=_.count(),
@@ -126,6 +140,8 @@ def sums(sends: ibis.Table, orders: ibis.Table, campaigns: pd.DataFrame) -> pd.D
         orders=_.orders.sum(),
         revenue=exact(_.revenue),
         revenue_sq=exact(_.revenue * _.revenue),
+        near=exact(_.near),
+        near_sq=exact(_.near * _.near),
     )
     return found.order_by("place", "arm").to_pandas()
 
@@ -157,6 +173,9 @@ def standing(
     before, conversion, revenue = (_pooled(known, metric, confidence) for metric in ("pre", "buyers", "revenue"))
     if before and before.p < ALARM:
         return NotComputable(str(Reason.PAST_SPEND))
+    columns = {"near": "revenue", "near_sq": "revenue_sq"}
+    near = [_arms(part) for _, part in found.drop(columns=columns.values()).rename(columns=columns).groupby("place")]
+    near = [pair for pair, place in zip(near, joined, strict=True) if place in pairs]
     sent, messages = int(campaigns.sent.sum()), found[(found.arm == "treated") & found.place.isin(list(pairs))].messages
     return Standing(
         begins=campaigns.opens[campaigns.compared].min(),
@@ -168,6 +187,8 @@ def standing(
         bought=_means(known, "buyers"),
         revenue=revenue,
         spent=_means(known, "revenue"),
+        near=_pooled(near, "revenue", confidence),
+        spent_near=_means(near, "revenue"),
         moved=int(by_arm.moved.sum()),
         left_out=int(by_arm.n.sum()) - treated.n - control.n,
         messages=float(messages.sum()) / sent if sent else NotComputable("nobody was written to"),

@@ -101,9 +101,15 @@ def _programme(found: Any, settings: Any) -> str:
     if found.revenue:
         gain = (people * each for each in (found.revenue.delta, found.revenue.low, found.revenue.high))
         told += f" For all of them that is {with_level(*gain, short, settings)}."
+    if found.near:
+        told += (
+            f" In the days after the messages alone they spent {money(found.spent_near[0])} each, the held out "
+            f"{money(found.spent_near[1])}: {_sure(found.near, money, settings)} That is surer, as less is in it that "
+            "comes anyway, but it takes what was only brought forward for a gain."
+        )
     told += (
-        " These are gains of the whole time: do not set them beside the days after one campaign. What a message only "
-        "brought forward within this time is no gain here. See tables/campaign_programme.csv."
+        " Do not set any of this beside the gain of one campaign. Over the whole time, what a message only brought "
+        "forward is no gain. See tables/campaign_programme.csv."
     )
     if found.moved:
         told += (
