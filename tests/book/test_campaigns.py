@@ -136,6 +136,7 @@ def test_without_a_file_every_figure_says_which_one_to_bring(shop, lacks):
         "forest", "newest_forest", "shrunken", "pooled_conversion", "programme_returns", "segments",
         "cumulative", "coupon_parts", "coupon_use", "ratio_with_coupons", "plan", "planned_sizes",
         "best_holdout", "planned_holdout", "months_needed", "usual_window", "by_price",
+        "standing", "caused_conversion", "programme_table",
     ):  # fmt: skip
         assert str(getattr(book, name)) == reason, name
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from clvbook.book import open_book
-from clvbook.book.effects import OTHER
+from clvbook.book.effects import OTHER, EffectsBook
 from clvbook.errors import NotComputable
 from clvbook.settings import load_settings
 
@@ -112,6 +112,71 @@ def test_a_planted_fault_in_the_arms_is_greyed_out(demo):
     assert not any(effect.trustworthy for effect in found.effects.values())
     assert str(found.pooled_conversion) == "no campaign has two arms that can be compared"
     assert set(found.incremental.verdict) == {"not enough data"}
+
+
+def test_where_each_campaign_draws_anew_no_holdout_stands(demo):
+    assert str(demo.standing) == str(demo.programme_table)
+    assert str(demo.standing) == "each campaign draws its holdout anew, so they are pooled one by one"
+    assert demo.caused_conversion is demo.pooled_conversion
+    nothing = open_book(demo.settings.model_copy(update={"campaign_holdout": 0.3}))
+    assert nothing.standing == nothing.pooled_conversion  # one reason, not two
+
+
+@pytest.fixture(scope="module")
+def stood(tmp_path_factory, demo):
+    """The demo shop, had one tenth of its customers, drawn after the fact, been kept out of every campaign."""
+    home = tmp_path_factory.mktemp("stood")
+    (home / "data").symlink_to(ROOT / "data")
+    sends = demo.sends.to_pandas()
+    people = sorted(sends.customer_id.unique())
+    held = np.random.default_rng(51).choice(people, len(people) // 10, replace=False)
+    sends["arm"] = np.where(sends.customer_id.isin(held), "holdout", "treated")
+    treated = sends.arm == "treated"
+    sends["sent_at"] = (sends.assigned_at + pd.Timedelta(hours=1)).where(treated)
+    sends = sends.assign(delivered=treated.where(treated), units=sends.units.clip(lower=1).where(treated, 0))
+    sends.to_csv(home / "sends.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLVBOOK_HOME", str(home))
+        book = open_book(demo.settings.model_copy(update={"shop": "stood", "sends": [str(home / "sends.csv")]}))
+        book.prepare_campaigns()
+        assert book.programme_returns
+        assert book.by_price is not None
+        yield book
+
+
+def test_a_holdout_that_stands_is_one_experiment(stood, demo):
+    found = stood.standing
+    assert str(stood.pooled_conversion) == str(stood.draws)
+    assert str(stood.draws).startswith("the same customers are held out again and again")
+    assert stood.caused_conversion is found.conversion
+    everybody = demo.sends.to_pandas().customer_id
+    assert found.treated.n + found.control.n + found.left_out == everybody.nunique()
+    assert found.campaigns == len(demo.schedule) == 24
+    assert found.conversion.low < 0 < found.conversion.high  # the tenth was drawn after the fact: there is no effect
+    assert found.revenue.low < 0 < found.revenue.high
+    table = stood.programme_table.set_index("measure")
+    assert table.total["revenue"] == pytest.approx(found.treated.n * found.revenue.delta)
+
+
+def test_a_standing_holdouts_returns_are_of_all_its_customers_and_messages(stood):
+    brought, found = stood.programme_returns, stood.standing
+    assert brought.revenue == pytest.approx(found.treated.n * found.revenue.delta)
+    assert brought.cost == pytest.approx(stood.programme_cost * found.messages)
+    assert brought.profit == pytest.approx(0.45 * brought.revenue - brought.cost)
+    assert set(stood.by_price.caused) == {stood.draws}  # by price there is nothing to compare, and not for want of one
+    assert stood.segments == stood.draws
+
+
+def test_a_holdout_whose_windows_are_all_open_says_so(demo):
+    made = object.__new__(EffectsBook)
+    vars(made).update(
+        as_of=demo.as_of,
+        held_out=9,
+        draws=NotComputable("the same"),
+        schedule=demo.schedule.assign(attribution_days=10**4),
+    )
+    assert str(made.standing) == "no campaign with a holdout has a window that is over"
+    assert made.caused_conversion == made.standing
 
 
 def test_the_demo_has_campaigns_that_pass_that_fail_and_that_cannot_be_judged(demo):

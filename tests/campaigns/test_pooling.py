@@ -8,7 +8,7 @@ from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
 
 from clvbook.campaigns.effects import Arm, Moments, difference, effect
-from clvbook.campaigns.pooling import Recurring, forest, holm, pool, segments, shrink, standing, steady_se
+from clvbook.campaigns.pooling import cell, forest, holm, pool, segments, shrink, steady_se
 from clvbook.errors import NotComputable
 
 STRENGTHS = np.resize([1, 0.6, 1.2, 0, 0.9, 1.0], 24)  # of the demo's campaigns
@@ -100,17 +100,12 @@ def test_one_campaign_pools_to_itself():
     assert isinstance(pool(pd.DataFrame([row]).iloc[:0], confidence=0.95), NotComputable)
 
 
-def recurring(contacts, revenue):
-    sums = [contacts.sum(), (contacts**2).sum(), revenue.sum(), (revenue**2).sum(), (contacts * revenue).sum()]
-    return Recurring(len(contacts), *map(float, sums))
-
-
 @pytest.mark.parametrize("same", [True, False], ids=["standing holdout", "drawn anew each time"])
 def test_the_same_customers_in_every_campaign(same):
-    """12 campaigns to the same 2,000 customers, of whom some buy often: which interval holds for which holdout."""
+    """12 campaigns to the same 2,000 customers, of whom some buy often: pooling holds for draws made anew alone."""
     rng = np.random.default_rng(25)
     chance = rng.beta(0.15, 1.35, 2000)  # mean 0.1, very unlike
-    naive, clustered = [], []
+    naive = []
     for _ in range(1500):
         first = rng.random(2000) < 0.8
         treated = np.array([first if same else rng.random(2000) < 0.8 for _ in range(12)])
@@ -123,22 +118,16 @@ def test_the_same_customers_in_every_campaign(same):
         frame = pd.DataFrame({"treated": n_t, "control": n_c, "delta": a - b, "se": se, "null_se": null_se})
         each = pool(frame, confidence=0.95)
         naive.append(each.low <= 0 <= each.high)
-        if same:
-            contacts, times = reached.sum(0), bought.sum(0)
-            arms = [recurring(contacts[who], times[who]) for who in (first, ~first)]
-            each = standing(*arms, confidence=0.95)
-            clustered.append(each.low <= 0 <= each.high)
     if same:
-        assert np.mean(naive) < 0.8
-        assert 0.93 <= np.mean(clustered) <= 0.97
+        assert np.mean(naive) < 0.8  # for these there is standing.py
     else:
         assert 0.93 <= np.mean(naive) <= 0.97
 
 
-def test_standing_needs_customers_in_both_arms_who_differ():
-    alike = recurring(np.ones(5), np.ones(5))
-    assert isinstance(standing(alike, recurring(np.ones(1), np.ones(1)), confidence=0.95), NotComputable)
-    assert isinstance(standing(alike, alike, confidence=0.95), NotComputable)
+def test_a_cell_where_nobody_bought_is_a_difference_of_0_and_known_to_be():
+    found = cell(counts(900, 0), counts(100, 0), "revenue", confidence=0.95)
+    assert found == {"treated": 900, "control": 100, "delta": 0.0, "se": 0.0, "null_se": 0.0}
+    assert isinstance(pool(pd.DataFrame([found]), confidence=0.95), NotComputable)
 
 
 def forest_of(effects):

@@ -140,3 +140,8 @@ def test_the_gain_is_that_of_a_thousand_customers():
     days = pd.DataFrame({"day": [7], "delta": [0.7], "low": [0.2], "high": [1.2]})
     shown = titles.per_thousand(SimpleNamespace(by_day=days)).iloc[0]
     assert (shown.effect, shown.low, shown.high) == pytest.approx((700, 200, 1200))
+
+
+def test_a_share_that_all_campaigns_brought_is_not_called_that_of_one():
+    assert titles.because(WHY) == "Bought because of it"
+    assert titles.because(SimpleNamespace(campaigns=12)) == "Bought because of all of them"

@@ -178,3 +178,50 @@ def test_revenue_taken_apart_is_read_out():
     assert "spent 1.28 times as much" in said.coupon_parts(table)
     none = table.assign(ratio=pd.Series([1.0, 1.0, WHY, WHY], dtype=object))
     assert said.coupon_parts(none) == f"Not computable: {WHY.reason}."
+
+
+def stood(**more):
+    """What a standing holdout found."""
+    found = {"begins": pd.Timestamp("2025-01-05"), "ends": pd.Timestamp("2025-12-17"), "campaigns": 12}
+    found |= {"treated": Some(n=9000), "control": Some(n=1000), "bought": (0.5, 0.48), "spent": (110.0, 100.0)}
+    found |= {"conversion": Some(delta=0.02, low=-0.01, high=0.05), "revenue": Some(delta=10.0, low=2.0, high=18.0)}
+    found |= {"near": Some(delta=4.0, low=1.0, high=7.0), "spent_near": (24.0, 20.0)}
+    return Some(**found | {"moved": 0, "left_out": 0} | more)
+
+
+def test_a_standing_holdout_is_said_to_measure_all_campaigns_of_its_time_and_not_one():
+    told = said.all_together(stood(), WHY, WHY, WHY, SETTINGS)
+    assert told.startswith("The same customers are kept out of every campaign, so this measures being in the programme")
+    assert f"12{words.SPACE}campaigns together, 5 Jan – 17 Dec 2025, and no single one of them" in told
+    assert (
+        f"Of 9,000{words.SPACE}customers in it 50.0{words.SPACE}% bought, of 1,000 held out 48.0{words.SPACE}%" in told
+    )
+    assert "a difference of +2.00" in told
+    assert "points), which may be nothing at all." in told
+    assert "They spent ¥110 each, the held out ¥100: a difference of ¥10.00 (" in told
+    assert told.count("nothing at all") == 1
+    assert "For all of them that is ¥90,000 (" in told
+    assert "In the days after the messages alone they spent ¥24.00 each, the held out ¥20.00: a difference of" in told
+    assert "Do not set any of this beside the gain of one campaign" in told
+    assert "tables/campaign_programme.csv" in told
+    assert "changed sides" not in told
+    assert "not compared" not in told
+
+
+def test_what_a_standing_holdout_cannot_tell_is_said():
+    told = said.all_together(stood(moved=3, left_out=40, revenue=WHY, near=WHY), WHY, WHY, WHY, SETTINGS)
+    assert f"a difference is not computable: {WHY.reason}." in told
+    assert "For all of them" not in told
+    assert "the days after" not in told
+    assert f"3{words.SPACE}customers changed sides later and still count where they began" in told
+    assert f"40{words.SPACE}customers came with campaigns that held out too few" in told
+
+
+def test_without_a_standing_holdout_the_campaigns_are_pooled_or_say_why_not():
+    table = pd.DataFrame({"p_holm": [0.7], "conversion_low": [-0.1]}, dtype=object)
+    pooled = Some(delta=0.0044, low=0.002, high=0.007)
+    told = said.all_together(WHY, pooled, Some(p=0.23), table, SETTINGS)
+    assert told == said.together(pooled, Some(p=0.23), table, SETTINGS)
+    assert said.all_together(WHY, WHY, WHY, WHY, SETTINGS) == WHY
+    moved = NotComputable("11 of 200 changed")
+    assert said.all_together(moved, WHY, WHY, WHY, SETTINGS) == NotComputable(f"{WHY.reason}, and 11 of 200 changed")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from clvbook.book.campaigns import CampaignBook
 from clvbook.book.value import _with
-from clvbook.campaigns import adjustment, effects, history, outcomes, pooling, returns
+from clvbook.campaigns import adjustment, effects, history, outcomes, pooling, returns, standing
 from clvbook.errors import NotComputable
 from clvbook.lifecycle.stages import STAGES
 
@@ -33,6 +33,7 @@ NEWEST = 12  # campaigns in a chart
 STEP = 1.25  # times the price of the next cheaper campaign, from which on a message has another price
 LARGEST = 6  # segments of a dimension that stand for themselves; the others are one
 OTHER = "all others"
+ANEW = 0.1  # how much likelier the held out may be held out again before the draws count as one
 
 
 class EffectsBook(CampaignBook):
@@ -214,42 +215,84 @@ class EffectsBook(CampaignBook):
         return _with(self.trusted, lambda found: self._pooled(found.values(), metric))
 
     def _pooled(self, several: Iterable[effects.Effect], metric: str) -> pooling.Pooled | NotComputable:
-        rows = [self._row(one.treated, one.control, metric) for one in several]
+        rows = [pooling.cell(one.treated, one.control, metric, **self._level) for one in several]
         return pooling.pool(pd.DataFrame(rows), **self._level)
-
-    def _row(self, treated: effects.Arm, control: effects.Arm, metric: str) -> dict[str, float]:
-        """A campaign's difference as `pooling` takes it; where nobody bought in either arm it is 0, and known to be."""
-        found = effects.difference(
-            treated.moments(metric), control.moments(metric), share=metric == "buyers", **self._level
-        )
-        row = {"treated": treated.n, "control": control.n}
-        parts = ("delta", "se", "null_se")
-        return row | {part: 0.0 if isinstance(found, NotComputable) else getattr(found, part) for part in parts}
 
     @cached_property
     def draws(self) -> float | NotComputable:
         """How much likelier who was held out is to be held out of the next campaign than who was not: 0 where each
-        campaign draws anew, as pooling takes for granted; NotComputable where it does not.
+        campaign draws anew, as pooling takes for granted; NotComputable where it does not: see `standing`.
         """
 
         def check(sends: ibis.Table) -> float | NotComputable:
             more = self._campaign_shelf.json("draws", lambda: outcomes.held_again(sends))
-            if more is not None and more > 0.1:
-                return NotComputable("the same customers are held out again and again: campaigns are not pooled")
+            if more is not None and more > ANEW:
+                return NotComputable(
+                    "the same customers are held out again and again: the campaigns are one experiment"
+                )
             return more or 0.0
 
         return _with(self.sends, check)
 
     @cached_property
+    def standing(self) -> standing.Standing | NotComputable:
+        """What being in the programme changed, where the same customers are held out of every campaign: all campaigns
+        of that time as one; see `standing.Standing`. NotComputable where each campaign draws anew.
+        """
+        if isinstance(self.held_out, NotComputable):
+            return self.held_out
+        if not isinstance(self.draws, NotComputable):
+            anew = NotComputable("each campaign draws its holdout anew, so they are pooled one by one")
+            return anew if self.pooled_conversion else self.pooled_conversion
+        campaigns = standing.clock(self.schedule, through=self.as_of)
+        if campaigns.empty:
+            return NotComputable("no campaign with a holdout has a window that is over")
+        found = self._kept("standing", lambda: standing.sums(self._assigned, self.orders, campaigns))
+        return standing.standing(found, campaigns, holdout=self.settings.campaign_holdout, **self._level)
+
+    @property
+    def _stands(self) -> bool:
+        """The same customers are held out again and again."""
+        return bool(self.held_out) and isinstance(self.draws, NotComputable)
+
+    @property
+    def caused_conversion(self) -> pooling.Pooled | NotComputable:
+        """Share who bought because of a campaign (`pooled_conversion`), or, where the same customers are always held
+        out, because of all of them (`standing`).
+        """
+        return self.standing.conversion if self._stands else self.pooled_conversion
+
+    @property
+    def programme_table(self) -> pd.DataFrame | NotComputable:
+        """`standing` as a table; see `standing.Standing.summary`."""
+        return _with(self.standing, lambda found: found.summary)
+
+    @cached_property
     def programme_returns(self) -> returns.Returns | NotComputable:
-        """What all campaigns with sound arms brought because of them, their cost and profit; see `returns.Returns`."""
+        """What all campaigns with sound arms, or all of a standing holdout's time, brought because of them, their cost
+        and profit; see `returns.Returns`.
+        """
+        if self._stands:
+            return _with(self.standing, self._standing_returns)
         return _with(self.pooled_revenue, lambda pooled: self._returns(pooled, self.trusted))
 
+    def _standing_returns(self, found: standing.Standing) -> returns.Returns | NotComputable:
+        """Of the customers treated; a message to them cost what all messages of that time did on average."""
+        campaigns = standing.clock(self.schedule, through=self.as_of).campaign_id
+        return self._returned(found.revenue, found.treated.n, self._cost(campaigns) * found.messages)
+
     def _returns(self, pooled: pooling.Pooled, names: Iterable[str]) -> returns.Returns | NotComputable:
+        return self._returned(pooled, pooled.treated, self._cost(names))
+
+    def _cost(self, names: Iterable[str]) -> float | NotComputable:
         costs = self.campaign_costs.by_campaign.set_index("campaign_id").cost
-        cost = sum((costs[name] for name in names), 0.0)
+        return sum((costs[name] for name in names), 0.0)
+
+    def _returned(
+        self, pooled: pooling.Pooled | NotComputable, treated: int, cost: float | NotComputable
+    ) -> returns.Returns | NotComputable:
         known = None if isinstance(cost, NotComputable) else cost
-        return returns.returns(pooled, treated=pooled.treated, cost=known, margin_rate=self.settings.margin_rate)
+        return returns.returns(pooled, treated=treated, cost=known, margin_rate=self.settings.margin_rate)
 
     @cached_property
     def by_price(self) -> pd.DataFrame | NotComputable:
@@ -272,9 +315,8 @@ class EffectsBook(CampaignBook):
     def _priced(self, part: pd.DataFrame) -> dict[str, Any]:
         names = [name for name in part.campaign_id if self.pooled_revenue and name in self.trusted]
         pooled = self._pooled([self.trusted[name] for name in names], "revenue") if names else None
-        known = (
-            NotComputable("nobody was held out") if pooled is None else _with(pooled, lambda p: self._returns(p, names))
-        )
+        why = NotComputable("nobody was held out") if self.pooled_revenue else self.pooled_revenue
+        known = why if pooled is None else _with(pooled, lambda p: self._returns(p, names))
         caused = {f"caused{end}": getattr(known, f"ratio{end}") for end in ("", "_low", "_high")}
         row = {"price": part.cost_each.median(), "campaigns": len(part)}
         row |= {"passed": int((part.ratio_verdict == "pass").sum()), "ratio": sum(part.revenue) / sum(part.cost)}
@@ -308,7 +350,7 @@ class EffectsBook(CampaignBook):
         rows = []
         for segment, part in sorted(sums.groupby(dimension), key=lambda pair: _rank(ranks, pair[0])):
             each = [arms(campaign) for _, campaign in part.groupby("campaign_id")]
-            cells = [self._row(*pair, "buyers") for pair in each if min(arm.n for arm in pair) >= 2]
+            cells = [pooling.cell(*pair, "buyers", **self._level) for pair in each if min(arm.n for arm in pair) >= 2]
             found = pooling.pool(pd.DataFrame(cells), **self._level) if cells else None
             if found:
                 shown = {name: getattr(found, name) for name in ("treated", "control", "delta", "low", "high")}

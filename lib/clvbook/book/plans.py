@@ -82,7 +82,7 @@ class PlansBook(EffectsBook):
             return NotComputable(f"no campaign with a holdout is {last} days old")
         rows = []
         for day, part in daily[daily.campaign_id.isin(old)].groupby("window_days"):
-            cells = [self._row(*arms(one), "revenue") for _, one in part.groupby("campaign_id")]
+            cells = [pooling.cell(*arms(one), "revenue", **self._level) for _, one in part.groupby("campaign_id")]
             found = pooling.pool(pd.DataFrame(cells), **self._level)
             if found:
                 rows.append({"day": day, "delta": found.delta, "low": found.low, "high": found.high})

@@ -141,7 +141,7 @@ def _assigned(sends: ibis.Table, arms: list[str]) -> pd.DataFrame:
     """Everyone assigned, by campaign, arm and strata."""
     more = {}
     if "pre" in sends.columns:
-        more = {"pre": _exact(_.pre), "pre_sq": _exact(_.pre * _.pre)}
+        more = {"pre": exact(_.pre), "pre_sq": exact(_.pre * _.pre)}
     sent = _.sent_at.notnull()
     return (
         sends.group_by(arms)
@@ -197,23 +197,23 @@ def _sums(customers: ibis.Table, key: list[str]) -> ibis.Table:
     if "with_coupon" in customers.columns:
         more["coupon_buyers"] = _.with_coupon.sum()
     if "discount" in customers.columns:
-        more |= {"discount": _exact(_.discount), "discount_sq": _exact(_.discount * _.discount)}
-        more["revenue_discount"] = _exact(_.revenue * _.discount)
+        more |= {"discount": exact(_.discount), "discount_sq": exact(_.discount * _.discount)}
+        more["revenue_discount"] = exact(_.revenue * _.discount)
     if "pre" in customers.columns:
-        more |= {"pre_bought": _exact(_.pre), "pre_revenue": _exact(_.pre * _.revenue)}
-        more["pre_capped_revenue"] = _exact(_.pre * _.capped)
+        more |= {"pre_bought": exact(_.pre), "pre_revenue": exact(_.pre * _.revenue)}
+        more["pre_capped_revenue"] = exact(_.pre * _.capped)
     return capped.group_by(key).aggregate(
         cap=_.cap.max(),
         buyers=_.count(),
         orders=_.orders.sum(),
-        revenue=_exact(_.revenue),
-        revenue_sq=_exact(_.revenue * _.revenue),
-        capped_revenue=_exact(_.capped),
-        capped_revenue_sq=_exact(_.capped * _.capped),
+        revenue=exact(_.revenue),
+        revenue_sq=exact(_.revenue * _.revenue),
+        capped_revenue=exact(_.capped),
+        capped_revenue_sq=exact(_.capped * _.capped),
         **more,
     )
 
 
-def _exact(column: ibis.Deferred) -> ibis.Deferred:
-    # as decimals: a sum of floats would depend on the order in which the engine's threads meet them
+def exact(column: ibis.Deferred) -> ibis.Deferred:
+    """Its sum by decimals: one of floats would depend on the order in which the engine's threads meet them."""
     return column.cast("decimal(38,9)").sum().cast("float64")

@@ -1,4 +1,4 @@
-"""Many campaigns at once: corrected tests, shrunken effects, the standing holdout's answer, differences of segments.
+"""Many campaigns at once: corrected tests, shrunken effects, all of them pooled, differences of segments.
 
 in:  effects by name (campaign, segment), or a frame of differences — treated, control, delta, se, null_se
 out: small pandas frames ready for a forest plot, and frozen results
@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import softmax
 from scipy.stats import chi2, false_discovery_control, norm
 
-from clvbook.campaigns.effects import Effect
+from clvbook.campaigns.effects import Arm, Effect, difference
 from clvbook.errors import NotComputable
 
 
@@ -80,7 +80,7 @@ def steady_se(differences: pd.DataFrame) -> np.ndarray:
     An effect's own se is small where its few held-out buyers came out low by luck, which is where delta is too high:
     weights from it overstated the mean effect by a fifth in simulation.
     """
-    weights, se, null_se = _weights(differences), *(differences[part].to_numpy(float) for part in ("se", "null_se"))
+    weights, se, null_se = sizes(differences), *(differences[part].to_numpy(float) for part in ("se", "null_se"))
     return null_se * math.sqrt((weights @ se**2) / (weights @ null_se**2))
 
 
@@ -91,10 +91,22 @@ def _heterogeneity(delta: np.ndarray, se: np.ndarray) -> tuple[float, float]:
     return q, max(0.0, (q - (len(delta) - 1)) / (w.sum() - (w**2).sum() / w.sum()))
 
 
-def _weights(differences: pd.DataFrame) -> np.ndarray:
-    """Mantel & Haenszel's: they look at sizes only, and so do not favour the lucky."""
+def sizes(differences: pd.DataFrame) -> np.ndarray:
+    """Mantel & Haenszel's weights: they look at sizes only, and so do not favour the lucky."""
     n_t, n_c = (differences[arm].to_numpy(float) for arm in ("treated", "control"))
     return n_t * n_c / (n_t + n_c)
+
+
+def cell(treated: Arm, control: Arm, metric: str, *, confidence: float) -> dict[str, float]:
+    """A row of `pool`: the difference of two arms with two customers or more. metric: buyers, revenue, pre ... Where
+    nobody has any of it in either arm it is 0, and known to be.
+    """
+    found = difference(
+        treated.moments(metric), control.moments(metric), share=metric == "buyers", confidence=confidence
+    )
+    row = {"treated": treated.n, "control": control.n}
+    parts = ("delta", "se", "null_se")
+    return row | {part: 0.0 if isinstance(found, NotComputable) else getattr(found, part) for part in parts}
 
 
 @dataclass(frozen=True)
@@ -120,59 +132,18 @@ def pool(differences: pd.DataFrame, *, confidence: float) -> Pooled | NotComputa
     Weights are Mantel & Haenszel's, n_T n_C / (n_T + n_C): they do not look at who bought (see `steady_se`). p is of
     the score test. That the same customers recur does no harm: given what each would do with and without the message,
     a campaign's error comes from its own draw of the holdout, and separate draws are uncorrelated. Where the same
-    customers are held out of every campaign there is one draw only: use `standing`.
+    customers are held out of every campaign there is one draw only: see standing.py.
     """
     if differences.empty:
         return NotComputable("no campaign has a holdout with figures")
     delta, se, null_se = (differences[part].to_numpy(float) for part in ("delta", "se", "null_se"))
-    weights = _weights(differences) / _weights(differences).sum()
+    weights = sizes(differences) / sizes(differences).sum()
     centre, error, null = float(weights @ delta), *(float(np.linalg.norm(weights * each)) for each in (se, null_se))
     if not null:
-        return NotComputable("nobody bought in any campaign")
+        return NotComputable("nobody bought in any campaign, or everybody did")
     half, p = float(norm.ppf((1 + confidence) / 2)) * error, float(2 * norm.sf(abs(centre) / null))
     customers = (int(differences[arm].sum()) for arm in ("treated", "control"))
     return Pooled(centre, centre - half, centre + half, p, len(differences), *customers, error, null)
-
-
-@dataclass(frozen=True)
-class Recurring:
-    """Sums over the customers of one arm of a standing holdout, one row a customer over all campaigns: n; contacts,
-    the campaigns that a customer was assigned to, and revenue (or times bought); squares and the product of the two.
-    """
-
-    n: int
-    contacts: float
-    contacts_sq: float
-    revenue: float
-    revenue_sq: float
-    contacts_revenue: float
-
-    @property
-    def mean(self) -> float:
-        """Revenue a contact."""
-        return self.revenue / self.contacts
-
-    @property
-    def mean_variance(self) -> float:
-        """Of the mean, customers being independent and their contacts not: the ratio's linearised variance."""
-        errors = self.revenue_sq - 2 * self.mean * self.contacts_revenue + self.mean**2 * self.contacts_sq
-        return self.n / (self.n - 1) * max(errors, 0.0) / self.contacts**2
-
-
-def standing(treated: Recurring, control: Recurring, *, confidence: float) -> Pooled | NotComputable:
-    """Revenue a contact where the *same* customers are held out of every campaign: their errors recur with them, so
-    the variance is between customers, not between contacts. The holdout's share must not change between campaigns.
-    """
-    if min(treated.n, control.n) < 2:
-        return NotComputable(f"not enough data: {treated.n:,} customers treated, {control.n:,} held out")
-    delta, se = treated.mean - control.mean, math.sqrt(treated.mean_variance + control.mean_variance)
-    if not se:
-        return NotComputable("all customers of both arms are alike")
-    half = float(norm.ppf((1 + confidence) / 2)) * se
-    campaigns = NotComputable("one row a customer: campaigns are not counted")
-    contacts = int(treated.contacts), int(control.contacts)
-    p = float(2 * norm.sf(abs(delta) / se))
-    return Pooled(delta, delta - half, delta + half, p, campaigns, *contacts, se, se)
 
 
 def forest(effects: Mapping[str, Effect], *, metric: str, confidence: float) -> pd.DataFrame:

@@ -58,6 +58,11 @@ def against_holdout(pooled: Any, form: words.Form, *, confidence: float) -> str 
     return f"{level(pooled.low, pooled.high, form, confidence=confidence)}, against those held out"
 
 
+def because(standing: Any) -> str:
+    """The label of the share who bought because of it; `standing`: `Book.standing`."""
+    return "Bought because of it" if isinstance(standing, NotComputable) else "Bought because of all of them"
+
+
 def returned(brought: Any, what: str, form: words.Form, *, confidence: float) -> str | None:
     """How sure the `what` (ratio, profit, revenue) of `returns.Returns` is."""
     if isinstance(getattr(brought, what), NotComputable):

@@ -74,6 +74,64 @@ def together(pooled: Any, shrunken: Any, incremental: pd.DataFrame, settings: An
     )
 
 
+def all_together(standing: Any, pooled: Any, shrunken: Any, incremental: Any, settings: Any) -> str | NotComputable:
+    """What do all campaigns say together: as one experiment where a holdout stands, else pooled? `standing`:
+    `Book.standing`.
+    """
+    if not isinstance(standing, NotComputable):
+        return _programme(standing, settings)
+    if isinstance(pooled, NotComputable) and standing != pooled:
+        return NotComputable(f"{pooled.reason}, and {standing.reason}")
+    return together(pooled, shrunken, incremental, settings)
+
+
+def _programme(found: Any, settings: Any) -> str:
+    """What did being in the programme change? `found`: `campaigns.standing.Standing`."""
+    money, short = (make(settings.currency) for make in (words.money_in, words.short_money_in))
+    people, (bought, without), (spent, saved) = found.treated.n, found.bought, found.spent
+    told = (
+        "The same customers are kept out of every campaign, so this measures being in the programme: "
+        f"{words.count(found.campaigns, 'campaign')} together, {words.period(found.begins, found.ends)}, and no single "
+        "one of them. Each customer counts once, with everything bought from the first campaign that chose them to the "
+        f"end of this time, campaign or not. Of {words.count(people, 'customer')} in it "
+        f"{words.percent(bought)} bought, of {words.number(found.control.n)} held out {words.percent(without)}: "
+        f"{_sure(found.conversion, points, settings)} "
+        f"They spent {money(spent)} each, the held out {money(saved)}: {_sure(found.revenue, money, settings)}"
+    )
+    if found.revenue:
+        gain = (people * each for each in (found.revenue.delta, found.revenue.low, found.revenue.high))
+        told += f" For all of them that is {with_level(*gain, short, settings)}."
+    if found.near:
+        told += (
+            f" In the days after the messages alone they spent {money(found.spent_near[0])} each, the held out "
+            f"{money(found.spent_near[1])}: {_sure(found.near, money, settings)} That is surer, as less is in it that "
+            "comes anyway, but it takes what was only brought forward for a gain."
+        )
+    told += (
+        " Do not set any of this beside the gain of one campaign. Over the whole time, what a message only brought "
+        "forward is no gain. See tables/campaign_programme.csv."
+    )
+    if found.moved:
+        told += (
+            f" {words.count(found.moved, 'customer')} changed sides later and still count where they began, which "
+            "makes the difference look smaller."
+        )
+    if found.left_out:
+        told += (
+            f" {words.count(found.left_out, 'customer')} came with campaigns that held out too few of their newcomers, "
+            "and are not compared."
+        )
+    return told
+
+
+def _sure(found: Any, form: words.Form, settings: Any) -> str:
+    """A difference and how sure it is, as a sentence's end."""
+    if isinstance(found, NotComputable):
+        return f"a difference is not computable: {found.reason}."
+    nothing = "" if found.low > 0 or found.high < 0 else ", which may be nothing at all"
+    return f"a difference of {with_level(found.delta, found.low, found.high, form, settings)}{nothing}."
+
+
 @tells
 def lasts(found: Any, settings: Any) -> str:
     """Did the coupon only move dates?"""
