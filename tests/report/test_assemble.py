@@ -211,3 +211,12 @@ def test_a_page_without_a_single_figure_gives_its_answer_alone(bench):
     alone = history.month_page(found, {"2026-10": found})
     assert "Not computable: no margin." in alone
     assert '<span class="label">' not in alone
+
+
+def test_a_figure_stands_beside_that_of_the_month_before_if_there_was_one(bench):
+    bench.write("1_value")
+    found = bench.run(**{"1_value": ([KPI], [])})
+    earlier = found | {"month": "2026-09", "kpis": [KPI | {"page": "value", "text": "5", "value": 5}]}
+    assert "5 in September 2026" in history.month_page(found, {"2026-09": earlier, "2026-10": found})
+    earlier["kpis"] = [KPI | {"page": "value", "text": "too few days", "value": None, "reason": "too few days"}]
+    assert "too few days" not in history.month_page(found, {"2026-09": earlier, "2026-10": found})

@@ -67,7 +67,8 @@ def month_page(found: dict[str, Any], manifests: dict[str, dict[str, Any]]) -> s
     root = "../../" if old else "../"  # an old revision is read in revisions/, the newest through its month's link
     before = max((m for m in manifests if m < month), default=None)
     after = min((m for m in manifests if m > month), default=None)
-    texts = {k["name"]: k["text"] for k in manifests[before]["kpis"] if k.get("text")} if before else {}
+    known = [kpi for kpi in manifests[before]["kpis"] if kpi.get("value") is not None] if before else []
+    texts = {kpi["name"]: kpi["text"] for kpi in known}
     tiles = [
         tile | {"previous": {"month_name": month_name(before), "text": texts[tile["name"]]}}
         if tile["name"] in texts
