@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def main(folder: str) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: _reap(pipe))
     signal.signal(signal.SIGTERM, lambda *_: _end(folder))  # heard in the midst of an import, too
     try:
-        for line in sys.stdin:
+        for line in _orders():
             order = json.loads(line)
             if "import" in order:
                 _say(pipe, warm=_warm(order["import"]))
@@ -53,6 +54,29 @@ def main(folder: str) -> None:
                     _kill(pid)
     finally:
         _end(folder)
+
+
+def _orders() -> Iterator[bytes]:
+    """The lines of stdin.
+
+    A signal that comes just before a read is answered only after it, so a kernel's end could stay unheard until the
+    next order: each signal therefore writes a byte that is waited for, too.
+    """
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    rest = b""
+    while True:
+        ready, _, _ = select.select([0, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)  # the handler itself runs between these lines
+        if 0 in ready:
+            read = os.read(0, 65536)
+            if not read:
+                return
+            *lines, rest = (rest + read).split(b"\n")
+            yield from lines
 
 
 def _end(folder: str) -> None:
@@ -131,6 +155,7 @@ def _fork(name: str) -> bool:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         return False
     os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
     for held in HELD:
         signal.signal(held, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
